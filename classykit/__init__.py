@@ -1,0 +1,45 @@
+"""classykit: compose a vision model, see what every choice costs, run it, look inside, leave with code.
+
+The names below are imported when first used, so ``import classykit`` costs little beyond ``import torch``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "build_model": "classykit.models",
+    "list_models": "classykit.models",
+    "register_model": "classykit.models",
+    "ClassyModel": "classykit.models",
+    "list_heads": "classykit.heads",
+    "register_head": "classykit.heads",
+    "load_pretrained": "classykit.weights",
+    "load_image": "classykit.images",
+    "sample_images": "classykit.images",
+    "preprocess": "classykit.images",
+    "inspect": "classykit.analysis.inspection",
+    "capture": "classykit.analysis.capture",
+    "explore": "classykit.widgets",
+}
+_ROOMS = ("analysis", "errors", "features", "heads", "images", "models", "plots", "weights", "widgets")
+
+__all__ = ["__version__", *_WHERE]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        value = getattr(import_module(_WHERE[name]), name)
+    elif name in _ROOMS:
+        value = import_module(f"classykit.{name}")
+    else:
+        raise AttributeError(f"module 'classykit' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_WHERE, *_ROOMS})

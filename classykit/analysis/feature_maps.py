@@ -1,0 +1,105 @@
+"""A block's features as pictures: one map a channel, the most telling first."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from classykit.errors import ConfigError, ShapeError
+from classykit.features import MAP2D, MAP3D, TOKENS, Features
+
+ORDERS = ("variance", "mean", "index")
+SCALES = ("map", "shared")
+
+
+@dataclass(frozen=True)
+class FeatureMaps:
+    """One input's features as maps, in the order in which they are shown.
+
+    Attributes:
+        maps: (M, H, W) float32 on the CPU. Tokens are laid out on their grid, without the class token; a
+            vector becomes one map, row by row.
+        channels: which channel each map is.
+        limits: (M, 2): the values that the ends of the colour scale stand for.
+        total: how many channels there are.
+        kind: the kind of the features (see `classykit.features`).
+    """
+
+    maps: torch.Tensor
+    channels: list[int]
+    limits: torch.Tensor
+    total: int
+    kind: str
+
+    def to_unit(self) -> torch.Tensor:
+        """The maps between 0 and 1, (M, H, W): 0 and 1 are each map's ``limits``."""
+        low, high = self.limits[:, 0, None, None], self.limits[:, 1, None, None]
+        return ((self.maps - low) / (high - low).clamp_min(1e-12)).clamp_(0, 1).nan_to_num_(0.0)
+
+
+def feature_maps(
+    features: torch.Tensor, order: str = "variance", scale: str = "map", start: int = 0, count: int | None = 24,
+    frame: int = 0,
+) -> FeatureMaps:  # fmt: skip
+    """The channels of one input's features as maps.
+
+    Args:
+        features: (C, H, W), (C, T, H, W), (L, C) or (C), with or without a batch dimension of 1 in front.
+        order: "variance" (over the map, highest first), "mean" (likewise) or "index".
+        scale: "map": every map from its own lowest to its highest value; "shared": all the same.
+        start, count: which of the ordered channels; count None for all.
+        frame: which frame of a 3-D map.
+
+    >>> feature_maps(torch.rand(1, 8, 4, 4), order="index", count=3).channels
+    [0, 1, 2]
+    """
+    if order not in ORDERS:
+        raise ConfigError(f"order is one of {', '.join(map(repr, ORDERS))}, not {order!r}.")
+    if scale not in SCALES:
+        raise ConfigError(f"scale is one of {', '.join(map(repr, SCALES))}, not {scale!r}.")
+    all_maps, kind, total = _as_maps(features.detach(), frame)
+    finite = all_maps.nan_to_num(0.0, 0.0, 0.0)
+    if order == "index":
+        ranking = torch.arange(len(all_maps))
+    else:
+        flat = finite.flatten(1)
+        score = flat.var(1, unbiased=False) if order == "variance" else flat.mean(1)
+        ranking = score.argsort(descending=True, stable=True)
+    chosen = ranking[start : None if count is None else start + count]
+    maps = all_maps[chosen].float().cpu()
+    bounded = finite[chosen].float().cpu()
+    if scale == "shared":
+        limits = torch.stack([finite.amin(), finite.amax()]).float().cpu().expand(len(maps), 2)
+    else:
+        limits = torch.stack([bounded.amin((1, 2)), bounded.amax((1, 2))], dim=1)
+    return FeatureMaps(maps, chosen.tolist(), limits, total, kind)
+
+
+def _as_maps(features: torch.Tensor, frame: int) -> tuple[torch.Tensor, str, int]:
+    """((channels, H, W), kind, number of channels) of one input's features."""
+    if features.ndim > 1 and features.shape[0] == 1:
+        known = Features.of(features, 1)
+        features = features[0]
+    else:
+        known = Features.of(features.unsqueeze(0), 1)
+    if known is None or features.numel() == 0:
+        raise ShapeError(f"A tensor of shape {tuple(features.shape)} is no features of one input that can be shown.")
+    if known.kind == MAP3D:
+        return features[:, min(frame, features.shape[1] - 1)], known.kind, known.channels
+    if known.kind == MAP2D:
+        return features, known.kind, known.channels
+    if known.kind == TOKENS:
+        patches = features
+        side = math.isqrt(len(patches))
+        if side * side != len(patches):  # the class token comes first
+            extra = len(patches) - side * side
+            if extra == 1 or side == 0:
+                patches = patches[1:]
+            else:
+                return features.T.unsqueeze(1), known.kind, known.channels  # no grid: a strip of tokens
+        return patches.T.reshape(known.channels, side, side), known.kind, known.channels
+    width = math.ceil(math.sqrt(len(features)))
+    padded = torch.nn.functional.pad(features, (0, -len(features) % width), value=float("nan"))
+    return padded.reshape(1, -1, width), known.kind, known.channels

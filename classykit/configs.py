@@ -1,0 +1,55 @@
+"""Configs: one strict pydantic model a family or head, and errors in words instead of pydantic's."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from classykit.errors import ConfigError, suggest
+
+PositiveInt = Annotated[int, Field(strict=True, gt=0, le=2**24)]
+Probability = Annotated[float, Field(strict=True, ge=0, lt=1)]
+PositiveFloat = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=True)]
+
+
+class Config(BaseModel):
+    """Base of every family's config: unknown keys are refused, nothing is coerced, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+C = TypeVar("C", bound=Config)
+
+
+def read_config(kind: type[C], values: dict[str, Any], owner: str) -> C:
+    """Validate ``values`` into ``kind``; on failure raise one ConfigError naming every bad key.
+
+    ``owner`` is whose config it is ("resnet50", "head 'cls'"), for the message.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        complaints = [_complaint(problem, kind) for problem in error.errors(include_url=False)]
+        raise ConfigError(f"{owner}: " + " ".join(complaints)) from None
+
+
+def _complaint(problem: dict[str, Any], kind: type[Config]) -> str:
+    path = ".".join(str(part) for part in problem["loc"])
+    what = problem["type"]
+    known = list(kind.model_fields)
+    if what == "extra_forbidden":
+        if len(problem["loc"]) > 1:
+            return f"key {path!r} is unknown."
+        return f"key {path!r} is unknown.{suggest(path, known)} Its keys are: {', '.join(known)}."
+    if what == "missing":
+        description = (kind.model_fields[path].description or "") if path in known else ""
+        return f"key {path!r} is required" + (f" ({description})." if description else ".")
+    message = problem["msg"].removeprefix("Value error, ")
+    if not path:  # a check over several keys says itself which ones
+        return message.rstrip(".") + "."
+    value = repr(problem["input"])
+    if len(value) > 80:
+        value = value[:77] + "..."
+    return f"key {path!r} = {value}: {message[:1].lower() + message[1:].rstrip('.')}."

@@ -1,0 +1,86 @@
+"""The errors a user can meet, all under one roof.
+
+Every error is a ``ClassyKitError`` *and* the built-in error that Python programmers expect in its place, so
+both ``except ck.errors.ClassyKitError`` and ``except ValueError`` work. A message says what was asked, what
+was found and what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ClassyKitError(Exception):
+    """The base of everything classykit raises on purpose."""
+
+
+class _PlainKeyError(ClassyKitError, KeyError):
+    """A KeyError whose text reads as a sentence."""
+
+    # KeyError shows the repr of its argument: quotes around the sentence, and newlines as "\n".
+    def __str__(self) -> str:
+        return Exception.__str__(self)
+
+
+class ConfigError(ClassyKitError, ValueError):
+    """A model or head description that cannot be built: a wrong key, type, range or combination."""
+
+
+class UnknownNameError(_PlainKeyError):
+    """A name that no registry, sample or list knows."""
+
+
+class DuplicateNameError(ClassyKitError, ValueError):
+    """A name that is already taken."""
+
+
+class HeadError(ClassyKitError, ValueError):
+    """A head that does not fit where it is attached."""
+
+
+class BlockError(_PlainKeyError):
+    """A block that the model does not have."""
+
+
+class ShapeError(ClassyKitError, ValueError):
+    """A tensor whose shape does not fit the model."""
+
+
+class StateError(ClassyKitError, ValueError):
+    """A saved state that does not match the model."""
+
+
+class WeightsError(ClassyKitError, RuntimeError):
+    """Trained weights that are missing, damaged or do not fit."""
+
+
+class ImageError(ClassyKitError, ValueError):
+    """A picture that cannot be read or used."""
+
+
+class DeviceError(ClassyKitError, RuntimeError):
+    """A device that is absent, or has too little memory."""
+
+
+class MissingDependencyError(ClassyKitError, ImportError):
+    """An optional package that is not installed."""
+
+
+def suggest(name: object, known: Iterable[str]) -> str:
+    """The end of an error message: " Did you mean 'x' or 'y'?", or "" when nothing is near.
+
+    Case does not count; at most three names are given, the nearest first.
+
+    >>> suggest("ResNet51", ["resnet50", "resnet18", "vit_b_16"])
+    " Did you mean 'resnet50' or 'resnet18'?"
+    """
+    by_lower: dict[str, str] = {}
+    for candidate in known:
+        by_lower.setdefault(str(candidate).lower(), str(candidate))
+    near = difflib.get_close_matches(str(name).lower(), by_lower, n=3, cutoff=0.6)
+    if not near:
+        return ""
+    quoted = [repr(by_lower[n]) for n in near]
+    choices = quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+    return f" Did you mean {choices}?"

@@ -1,0 +1,63 @@
+"""The kinds of features that blocks give and heads take: 2-D map, 3-D map, tokens, vector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+MAP2D, MAP3D, TOKENS, VECTOR = "map2d", "map3d", "tokens", "vector"
+
+KINDS = {
+    MAP2D: "a 2-D map (N, C, H, W)",
+    MAP3D: "a 3-D map (N, C, T, H, W)",
+    TOKENS: "tokens (N, L, C)",
+    VECTOR: "a vector (N, C)",
+}
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a block gives: its kind, its shape without the batch, and where the channels are.
+
+    ``batch_dim`` is 0, or 1 for tokens in sequence-first order (L, N, C).
+
+    >>> Features.of(torch.empty(2, 64, 7, 7), batch_size=2)
+    Features(kind='map2d', shape=(64, 7, 7), channels=64, batch_dim=0)
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    channels: int
+    batch_dim: int = 0
+
+    @classmethod
+    def of(cls, output: object, batch_size: int) -> Features | None:
+        """Recognise a block's output; None when it is no tensor or of no kind known here.
+
+        The batch dimension is the one that has ``batch_size`` entries, so callers who know nothing
+        about a model probe it with a size that is unlikely to occur otherwise.
+        """
+        if not isinstance(output, torch.Tensor) or not output.is_floating_point():
+            return None
+        shape = tuple(output.shape)
+        if output.ndim == 3 and shape[0] != batch_size and shape[1] == batch_size:
+            return cls(TOKENS, (shape[0], shape[2]), shape[2], batch_dim=1)  # (L, N, C)
+        kind = {2: VECTOR, 3: TOKENS, 4: MAP2D, 5: MAP3D}.get(output.ndim)
+        if kind is None or shape[0] != batch_size:
+            return None
+        channels = shape[-1] if kind == TOKENS else shape[1]
+        return cls(kind, shape[1:], channels)
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """(H, W) of a 2-D map, (T, H, W) of a 3-D map, () otherwise."""
+        return self.shape[1:] if self.kind in (MAP2D, MAP3D) else ()
+
+    def __str__(self) -> str:
+        return shape_text(self.shape)
+
+
+def shape_text(shape: tuple[int, ...] | None) -> str:
+    """(24, 56, 56) -> "24×56×56"; None -> "?"."""
+    return "?" if shape is None else "×".join(str(n) for n in shape)

@@ -1,0 +1,58 @@
+"""A linear probe for any kind of features: pool to a vector, then one linear layer."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from classykit.configs import PositiveInt
+from classykit.features import TOKENS, Features
+from classykit.heads.classy_head import ClassyHead, InPlaneConfig, register_head
+
+
+class LinearProbeConfig(InPlaneConfig):
+    """Config of `LinearProbe`."""
+
+    num_classes: PositiveInt = Field(description="number of outputs")
+    tokens: Literal["batch_first", "sequence_first"] = Field(
+        "batch_first", description="order of token features: (N, L, C) or (L, N, C); inferred when attached"
+    )
+
+
+@register_head("linear_probe")
+class LinearProbe(ClassyHead):
+    """Mean over space, time or tokens, then a linear layer (Alain and Bengio, 2016, arXiv 1610.01644).
+
+    Takes a 2-D map (N, C, H, W), a 3-D map (N, C, T, H, W), tokens (N, L, C) or (L, N, C), or a vector
+    (N, C); gives logits (N, num_classes).
+
+    >>> probe = LinearProbe(unique_id="probe", in_plane=192, num_classes=10)
+    >>> probe(torch.zeros(2, 197, 192)).shape, probe(torch.zeros(2, 192, 14, 14)).shape
+    (torch.Size([2, 10]), torch.Size([2, 10]))
+    """
+
+    Config = LinearProbeConfig
+
+    def __init__(self, **config: Any):
+        cfg = self._read(config)
+        self.in_plane = cfg.in_plane
+        self.token_dim = 1 if cfg.tokens == "batch_first" else 0
+        self.fc = nn.Linear(cfg.in_plane, cfg.num_classes)
+
+    @classmethod
+    def keys_for(cls, features: Features) -> dict[str, Any]:
+        keys = super().keys_for(features)
+        if features.kind == TOKENS and features.batch_dim == 1:
+            keys["tokens"] = "sequence_first"
+        return keys
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.expect(x, self.in_plane)
+        if x.ndim == 3:
+            x = x.mean(self.token_dim)  # (N, L, C) or (L, N, C) -> (N, C)
+        elif x.ndim > 3:
+            x = x.flatten(2).mean(2)  # (N, C, ...) -> (N, C)
+        return self.fc(x)  # (N, num_classes)

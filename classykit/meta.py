@@ -1,0 +1,58 @@
+"""A weightless twin of a module on the ``meta`` device: asks it about shapes without touching it.
+
+The twin is a copy, so whatever a pass changes (BatchNorm statistics, counters, caches, the mode) is
+changed in the copy; parameters and buffers become meta tensors, so nothing is allocated.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+
+def meta_twin(module: nn.Module, without: nn.Module | None = None) -> nn.Module:
+    """Return a copy of ``module`` in eval mode whose tensors all live on the meta device.
+
+    Hooks of the user are left out of the copy: they may print, count or move data. So is the submodule
+    ``without``, whose place an empty module takes.
+    Raises whatever ``copy.deepcopy`` raises for a module that cannot be copied.
+
+    >>> meta_twin(nn.Linear(2, 3))(torch.empty(5, 2, device="meta")).shape
+    torch.Size([5, 3])
+    """
+    memo: dict[int, object] = {} if without is None else {id(without): nn.Module()}
+    for part in module.modules():
+        for tensor in (*part._parameters.values(), *part._buffers.values(), *vars(part).values()):
+            if isinstance(tensor, torch.Tensor) and id(tensor) not in memo:
+                memo[id(tensor)] = _to_meta(tensor)
+    twin = copy.deepcopy(module, memo)
+    for part in twin.modules():
+        part.training = False
+        for hooks in (
+            part._forward_hooks,
+            part._forward_pre_hooks,
+            part._backward_hooks,
+            part._backward_pre_hooks,
+        ):
+            hooks.clear()
+    return twin
+
+
+def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
+    data = tensor.detach().to("meta")
+    return nn.Parameter(data, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else data
+
+
+def empty_input(shape: tuple[int, ...], batch_size: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """A meta tensor (N, *shape) to send through a twin."""
+    return torch.empty(batch_size, *shape, device="meta", dtype=dtype)
+
+
+def dtype_of(module: nn.Module) -> torch.dtype:
+    """The floating dtype of a module's first floating parameter or buffer (float32 when it has none)."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.is_floating_point():
+            return tensor.dtype
+    return torch.float32

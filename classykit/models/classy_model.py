@@ -1,0 +1,533 @@
+"""The interface that all backbones share: a plain nn.Module that takes heads at its blocks."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from classykit.configs import Config, read_config
+from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError, StateError
+from classykit.features import Features
+from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
+from classykit.meta import dtype_of, empty_input, meta_twin
+from classykit.models.blocks import find_blocks, resolve_block
+from classykit.models.state import check_state
+from classykit.models.taps import Tap, Taps
+
+PROBE_BATCH = 11  # unlikely to be a size that a model has by itself, so it marks the batch dimension
+
+
+class HeadDict(nn.Module):
+    """The attached heads by unique_id. nn.ModuleDict refuses ids such as "a.b", "keys" or "type"."""
+
+    def put(self, head: nn.Module) -> None:
+        self._modules[_escape(head.unique_id)] = head
+
+    def values(self) -> list[ClassyHead]:
+        return list(self._modules.values())
+
+
+def _escape(unique_id: str) -> str:
+    """A string that can be part of a state key; different ids stay different."""
+    return "".join(c if c.isalnum() or c in "_-" else f"%{ord(c):x}" for c in unique_id)
+
+
+class ClassyModel(nn.Module):
+    """Base class of backbones: an ordinary module whose ``forward(x)`` is the trunk's pass.
+
+    Heads are attached to blocks by name; they see what the block gave, and the model returns
+
+    - the trunk's features when it has no head,
+    - the head's tensor when it has one,
+    - ``{unique_id: tensor}`` when it has several.
+
+    The trunk's modules and state keys are the same with heads and without; a head's weights are kept under
+    ``_heads.<unique_id>``. A subclass writes ``__init__`` and ``forward``; `block_names` are then found by
+    looking at its modules, unless it defines `block_paths`.
+
+    >>> class Net(ClassyModel):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.conv = nn.Conv2d(3, 8, 3, padding=1)
+    ...     def forward(self, x):
+    ...         return self.conv(x).relu()
+    >>> net = Net()
+    >>> head = net.attach_head("conv", "fully_connected", num_classes=10)
+    >>> net(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 10])
+    """
+
+    Config: ClassVar[type[Config] | None] = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._heads = HeadDict()
+        self._head_blocks: dict[str, str] = {}  # unique_id -> block name
+        self._overwritten: set[str] = set()  # blocks with heads whose output a later in-place operation changes
+        self._head_outputs: dict[str, torch.Tensor] = {}
+        self._taps = Taps()
+        self._hooks: list[Any] = []
+        self._description: dict[str, Any] = {}
+        self.preprocessing: Any = None  # how a picture becomes an input; comes with trained weights
+        self.labels: list[str] | None = None  # names of the classes; likewise
+        self.weights: str | None = None  # where the trained weights come from; None: untrained
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "Config" in vars(cls):
+            cls.__signature__ = inspect.signature(cls.Config)  # completion and help show the config's keys
+
+    # ---- building ----
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> ClassyModel:
+        """Build the model that ``config`` describes: this class's keys, and optionally ``heads``.
+
+        ``name`` is ignored here: the defaults of a named model are `build_model`'s business.
+        Raises ConfigError for unknown keys or bad values, HeadError and BlockError for heads that do not fit.
+        """
+        keys = {k: v for k, v in config.items() if k not in ("name", "heads")}
+        model = cls(**keys)
+        model._description = copy.deepcopy({"name": config.get("name", cls.__name__), **keys})
+        model.add_heads_from_configs(config.get("heads") or [])
+        return model
+
+    @classmethod
+    def from_model(
+        cls, model: nn.Module, input_shape: tuple[int, ...] | None = None, model_depth: int | None = None
+    ) -> ClassyModel:
+        """Adopt any nn.Module (torchvision, timm, your own): it stays the object it was, under ``.model``.
+
+        Args:
+            model: takes one batched tensor.
+            input_shape: shape of one input without the batch, default (3, 224, 224).
+            model_depth: kept for compatibility, unused.
+        """
+        if not isinstance(model, nn.Module):
+            raise ConfigError(f"from_model takes an nn.Module, not {type(model).__name__}.")
+        return model if isinstance(model, ClassyModel) else _Adapter(model, input_shape)
+
+    @classmethod
+    def from_checkpoint(cls, checkpoint: Mapping[str, Any]) -> ClassyModel:
+        """Rebuild the model of a ClassyVision checkpoint dict, with its weights and heads."""
+        from classykit.models.factory import build_model
+
+        try:
+            config = checkpoint["input_args"]["config"]["model"]
+            state = checkpoint["classy_state_dict"]["base_model"]
+        except (KeyError, TypeError) as missing:
+            raise StateError(
+                "A ClassyVision checkpoint holds ['input_args']['config']['model'] and "
+                f"['classy_state_dict']['base_model']; looking for them raised {missing!r}."
+            ) from None
+        model = build_model(config)
+        model.set_classy_state(state)
+        return model
+
+    def _read(self, values: Mapping[str, Any]) -> Any:
+        """Validate a family's keys; called first in a family's constructor."""
+        read = read_config(self.Config, dict(values), type(self).__name__)
+        ClassyModel.__init__(self)
+        self._description = copy.deepcopy({"name": type(self).__name__.lower(), **values})
+        return read
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The config that rebuilds this model, heads included, without its weights. A copy."""
+        config = copy.deepcopy(self._description)
+        if self._head_blocks:
+            config["heads"] = [
+                {**head.config, "fork_block": block} for block, heads in self.get_heads().items() for head in heads
+            ]
+        return config
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one input, without the batch dimension: (3, 224, 224) unless the family says otherwise."""
+        return (3, 224, 224)
+
+    def example_input(self, batch_size: int = 1, device: str | torch.device = "cpu") -> Any:
+        """Zeros of `input_shape` in the model's dtype, as ``forward`` takes them."""
+        return torch.zeros(batch_size, *self.input_shape, device=device, dtype=dtype_of(self))
+
+    # ---- running ----
+
+    def forward(self, x: Any) -> Any:
+        """The trunk's pass."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward(x).")
+
+    def extract_features(self, x: Any) -> Any:
+        """The trunk's features, whatever heads are attached."""
+        return self.forward(x)
+
+    @property
+    def head_outputs(self) -> dict[str, torch.Tensor]:
+        """What each head gave in the last eager call; they hold their graph when grad was enabled."""
+        return dict(self._head_outputs)
+
+    def execute_heads(self, block_outputs: Mapping[str, torch.Tensor] | None = None) -> dict[str, torch.Tensor]:
+        """Run every head on its block's features ``{block name: features}``, giving ``{unique_id: tensor}``.
+
+        Without an argument: what the heads gave in the last forward pass (features are not kept).
+        """
+        if block_outputs is None:
+            if self._head_blocks and not self._head_outputs:
+                raise HeadError("No forward pass has run the heads yet: call model(x) first.")
+            return self.head_outputs
+        missing = [b for b in self._head_blocks.values() if b not in block_outputs]
+        if missing:
+            raise BlockError(f"execute_heads needs the features of {', '.join(map(repr, missing))}.")
+        return {h.unique_id: h(block_outputs[self._head_blocks[h.unique_id]]) for h in self._heads.values()}
+
+    # ---- blocks ----
+
+    def block_paths(self) -> dict[str, str]:
+        """``{short name: dotted path}`` of the blocks worth listing, in forward order."""
+        trunk = {k: v for k, v in find_blocks(self).items() if not k.startswith("_heads")}
+        return trunk
+
+    @property
+    def block_names(self) -> list[str]:
+        """Every listed block, in forward order. Anything else can be reached by its dotted path."""
+        return list(self.block_paths())
+
+    @property
+    def attachable_block_names(self) -> list[str]:
+        """The same as `block_names`: every listed block takes a head."""
+        return self.block_names
+
+    def find_block(self, name: str) -> tuple[str, str]:
+        """``(shown name, dotted path)`` of the block that ``name`` means; BlockError when none or several."""
+        return resolve_block(self, self.block_paths(), name)
+
+    def block_features(self, blocks: Iterable[str]) -> dict[str, Features | None]:
+        """What these blocks would give for one input: kind and shape, without running or changing anything."""
+        paths = {b: self.find_block(b)[1] for b in blocks}
+        seen = self._probe(set(paths.values()))
+        return {b: seen[p][0] if p in seen else None for b, p in paths.items()}
+
+    def _probe(self, paths: set[str]) -> dict[str, tuple[Features | None, torch.Tensor, bool]]:
+        """Pass an empty batch through a meta copy: {path: (features, meta output, overwritten later?)}."""
+        twin = meta_twin(self, without=self._heads)
+        outputs: dict[str, tuple[Any, int]] = {}
+
+        def note(path: str, module: nn.Module, args: Any, output: Any) -> None:
+            outputs.setdefault(path, (output, output._version if isinstance(output, torch.Tensor) else 0))
+
+        for path in paths:
+            twin.get_submodule(path).register_forward_hook(partial(note, path))
+        with torch.no_grad():
+            twin.forward(twin.example_input(PROBE_BATCH, "meta"))
+        return {
+            path: (
+                Features.of(output, PROBE_BATCH),
+                output,
+                isinstance(output, torch.Tensor) and output._version != version,
+            )
+            for path, (output, version) in outputs.items()
+        }
+
+    # ---- heads ----
+
+    def attach_head(
+        self, block: str, head: ClassyHead | str, *, unique_id: str | None = None, **keys: Any
+    ) -> ClassyHead:
+        """Attach a head to a block and return the head.
+
+        Args:
+            block: one of `block_names`, or a dotted path.
+            head: a ClassyHead, or a registered name with its config in ``keys``. ``in_plane`` is inferred
+                from the block when left out.
+            unique_id: the head's name within the model; default: the registered name, numbered if taken.
+
+        Raises BlockError for an unknown block, HeadError when the head does not fit there or its id is
+        taken, ConfigError for bad keys. Whatever is raised, the heads stay as they were.
+        """
+        shown, path = self.find_block(block)
+        if isinstance(head, ClassyHead):
+            if unique_id is not None or keys:
+                raise ConfigError("unique_id and config keys go with a head's name, not with a head object.")
+            new: ClassyHead | dict[str, Any] = head
+        elif isinstance(head, str):
+            new = {"name": head, "unique_id": unique_id or self._free_id(head), **keys}
+        else:
+            raise ConfigError(f"A head is a ClassyHead or a registered name, not {head!r}.")
+        fitted, overwritten = self._fit([(shown, path, new)], taken=self._head_blocks)
+        self._install([*self._attached(), *fitted], self._overwritten | overwritten)
+        return fitted[0][1]
+
+    def set_heads(self, heads: Mapping[str, Iterable[ClassyHead | Mapping[str, Any]]]) -> None:
+        """Replace all heads: ``{block name: [head, ...]}``, each a ClassyHead or a head config.
+
+        All or nothing: whatever is raised (see `attach_head`), the old heads stay in place.
+        """
+        wanted = []
+        for block, of_block in heads.items():
+            shown, path = self.find_block(block)
+            of_block = [of_block] if isinstance(of_block, (ClassyHead, Mapping)) else list(of_block)
+            wanted += [(shown, path, head) for head in of_block]
+        self._install(*self._fit(wanted, taken={}))
+
+    def add_heads_from_configs(self, configs: Iterable[Mapping[str, Any]]) -> None:
+        """Attach the heads of a model config, each with its ``fork_block``, besides those there are."""
+        wanted = []
+        for config in configs:
+            if not isinstance(config, Mapping) or "fork_block" not in config:
+                raise ConfigError(f"A head in a model's config names its block as 'fork_block'; found {config!r}.")
+            shown, path = self.find_block(config["fork_block"])
+            wanted.append((shown, path, {k: v for k, v in config.items() if k != "fork_block"}))
+        if wanted:
+            fitted, overwritten = self._fit(wanted, taken=self._head_blocks)
+            self._install([*self._attached(), *fitted], self._overwritten | overwritten)
+
+    def get_heads(self) -> dict[str, list[ClassyHead]]:
+        """The attached heads: ``{block name: [head, ...]}``."""
+        heads: dict[str, list[ClassyHead]] = {}
+        for block, head in self._attached():
+            heads.setdefault(block, []).append(head)
+        return heads
+
+    def clear_heads(self) -> None:
+        """Remove all heads."""
+        self._install([], set())
+
+    def remove_head(self, unique_id: str) -> ClassyHead:
+        """Remove one head and return it; HeadError when there is none of that name."""
+        kept = [(b, h) for b, h in self._attached() if h.unique_id != unique_id]
+        removed = [h for h in self._heads.values() if h.unique_id == unique_id]
+        if not removed:
+            raise HeadError(f"There is no head {unique_id!r}; attached are: {', '.join(self._head_blocks) or 'none'}.")
+        self._install(kept, self._overwritten)
+        return removed[0]
+
+    def _attached(self) -> list[tuple[str, ClassyHead]]:
+        return [(self._head_blocks[h.unique_id], h) for h in self._heads.values()]
+
+    def _free_id(self, name: str) -> str:
+        n, unique_id = 1, name
+        while unique_id in self._head_blocks:
+            n += 1
+            unique_id = f"{name}_{n}"
+        return unique_id
+
+    def _fit(
+        self, wanted: list[tuple[str, str, ClassyHead | Mapping[str, Any]]], taken: Iterable[str]
+    ) -> tuple[list[tuple[str, ClassyHead]], set[str]]:
+        """Build what is wanted at ``(block name, path, head or config)`` and check it; changes nothing.
+
+        Also says which of the blocks give something that a later in-place operation overwrites.
+        """
+        ids = set(taken)
+        try:
+            seen = self._probe({path for _, path, _ in wanted}) if wanted else {}
+        except ClassyKitError:
+            raise
+        except Exception:  # the model cannot run on meta tensors: heads then say themselves what they take
+            seen = None
+        fitted, overwritten = [], set()
+        for block, path, head in wanted:
+            if seen is not None and path not in seen:
+                raise BlockError(f"block {block!r} does not run in a forward pass, so it gives nothing to a head.")
+            # where nothing is known, a copy is the safe assumption
+            features, output, changed = seen[path] if seen is not None else (None, None, True)
+            if changed:
+                overwritten.add(block)
+            if not isinstance(head, ClassyHead):
+                head = self._build_fitting(head, block, features, output)
+            if head.unique_id in ids:
+                raise HeadError(f"The model already has a head {head.unique_id!r}; choose another unique_id.")
+            ids.add(head.unique_id)
+            if features is not None:
+                _check_fit(head, block, features, output)
+            fitted.append((block, head))
+        return fitted, overwritten
+
+    def _build_fitting(
+        self, config: Mapping[str, Any], block: str, features: Features | None, output: Any
+    ) -> ClassyHead:
+        kind = HEADS[config.get("name")]
+        keys = dict(config)
+        if features is not None:
+            _refuse_misfit(kind, keys.get("unique_id"), block, features)
+            for key, value in kind.keys_for(features).items():
+                keys.setdefault(key, value)
+        elif "in_plane" not in keys and kind.Config is not None and "in_plane" in kind.Config.model_fields:
+            gave = "its shapes cannot be worked out beforehand" if output is None else f"it gives {_say(output)}"
+            raise HeadError(f"in_plane cannot be inferred for head {keys.get('unique_id')!r} at {block}: {gave}.")
+        reference = next((p for p in self.parameters()), None)
+        device = "cpu" if reference is None else reference.device
+        with torch.device(device):
+            head = kind.from_config(keys)
+        return head.to(dtype=dtype_of(self)).train(self.training)
+
+    def _install(self, heads: list[tuple[str, ClassyHead]], overwritten: set[str]) -> None:
+        """Make these the attached heads. Nothing here can fail half-way: everything was checked before."""
+        paths = {block: self.find_block(block)[1] for block, _ in heads}
+        for hook in self._hooks:
+            hook.remove()
+        container = HeadDict()
+        for _, head in heads:
+            container.put(head)
+        self._heads, self._hooks, self._head_outputs = container, [], {}
+        self._head_blocks = {head.unique_id: block for block, head in heads}
+        self._overwritten = overwritten & paths.keys()
+        if not heads:
+            return
+        for block, path in paths.items():
+            tap = Tap(self._taps, block, clone=block in overwritten)
+            self._hooks.append(self.get_submodule(path).register_forward_hook(tap, prepend=True))
+        run_heads = partial(self._taps.end, _run_heads)
+        self._hooks += [
+            self.register_forward_pre_hook(self._taps.begin),
+            self.register_forward_hook(run_heads, prepend=True),  # the user's hooks see the heads' output
+            self.register_forward_hook(self._taps.abandon, always_call=True),
+        ]
+
+    # ---- state ----
+
+    def get_classy_state(self, deep_copy: bool = False) -> dict[str, Any]:
+        """The state in ClassyVision's form: ``{"model": {"trunk": {...}, "heads": {block: {id: {...}}}}}``.
+
+        The tensors are the model's own unless ``deep_copy`` is set.
+        """
+        trunk = {k: v for k, v in self.state_dict().items() if not k.startswith("_heads.")}
+        heads = {block: {h.unique_id: h.state_dict() for h in heads} for block, heads in self.get_heads().items()}
+        state = {"model": {"trunk": trunk, "heads": heads}}
+        return copy.deepcopy(state) if deep_copy else state
+
+    def set_classy_state(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Load a state as `get_classy_state` gives it; the state itself is never written to.
+
+        With ``strict`` every key of the trunk and of every head must be there and none besides. Raises
+        StateError, before anything is loaded, naming the keys that are missing, unknown or misshapen.
+        """
+        trunk, heads = _trunk_of(state), self._states_of_heads(state, strict)
+        trunk = self.convert_trunk_state(dict(trunk), state)
+        own = {k: v for k, v in self.state_dict().items() if not k.startswith("_heads.")}
+        check_state(own, trunk, strict, "the trunk")
+        self.load_state_dict(trunk, strict=False)  # the heads' keys are the only ones missing
+        for head, head_state in heads:
+            head.load_state_dict(head_state, strict)
+
+    def load_head_states(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Load only the heads' part of a state; checked as in `set_classy_state`."""
+        for head, head_state in self._states_of_heads(state, strict):
+            head.load_state_dict(head_state, strict)
+
+    def convert_trunk_state(self, trunk: dict[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+        """Bring a trunk state of an older form, or another resolution, to this model's. ``trunk`` is a copy."""
+        return trunk
+
+    def _states_of_heads(self, state: Mapping[str, Any], strict: bool) -> list[tuple[ClassyHead, dict]]:
+        """Pair the attached heads with their states, all checked."""
+        _trunk_of(state)
+        given = {
+            (self._shown(block), unique_id): head_state
+            for block, of_block in (state["model"].get("heads") or {}).items()
+            for unique_id, head_state in of_block.items()
+        }
+        own = {(block, head.unique_id): head for block, head in self._attached()}
+        if strict and given.keys() != own.keys():
+            raise StateError(
+                f"The heads differ: the model has {_ids(own)}, the state has {_ids(given)}. "
+                f"Attach the same heads first, or load with strict=False."
+            )
+        pairs = [(own[key], head_state) for key, head_state in given.items() if key in own]
+        for head, head_state in pairs:
+            check_state(head.state_dict(), head_state, strict, f"head {head.unique_id!r}")
+        return pairs
+
+    def _shown(self, block: str) -> str:
+        try:
+            return self.find_block(block)[0]
+        except BlockError:
+            return block
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Outputs with a graph can be neither copied nor pickled, and belong to the call, not to the model.
+        return {**self.__dict__, "_head_outputs": {}}
+
+
+def _run_heads(module: ClassyModel, record: Mapping[str, torch.Tensor]) -> Any:
+    """What the model returns once its blocks have been recorded. ``module`` may be a replica."""
+    outputs = module.execute_heads(record)
+    if not (torch.compiler.is_compiling() or torch.jit.is_tracing()):
+        module._head_outputs = outputs
+    return next(iter(outputs.values())) if len(outputs) == 1 else dict(outputs)
+
+
+def _refuse_misfit(kind: type[ClassyHead], unique_id: Any, block: str, features: Features) -> None:
+    reason = kind.misfit(features)
+    if reason is not None:
+        fitting = ", ".join(heads_that_fit(features))
+        raise HeadError(
+            f"head {unique_id!r} ({kind.registered_name or kind.__name__}) {reason}; "
+            f"{block} gives {_kind_words(features)}. Heads that fit: {fitting}."
+        )
+
+
+def _check_fit(head: ClassyHead, block: str, features: Features, output: torch.Tensor) -> None:
+    """Raise HeadError when ``head`` cannot take these features, in the words of DESIGN's rule 5."""
+    _refuse_misfit(type(head), head.unique_id, block, features)
+    in_plane = getattr(head, "in_plane", None)
+    if in_plane is not None and in_plane != features.channels:
+        raise HeadError(
+            f"head {head.unique_id!r} expects {in_plane} channels, {block} gives {features}: "
+            f"use in_plane={features.channels}, or leave it out to have it inferred."
+        )
+    try:
+        with torch.no_grad():
+            meta_twin(head)(output.to(dtype_of(head)))
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise HeadError(f"head {head.unique_id!r} cannot take {block}'s {_kind_words(features)}: {reason}") from None
+
+
+def _kind_words(features: Features) -> str:
+    words = {"map2d": "a 2-D map", "map3d": "a 3-D map", "tokens": "tokens", "vector": "a vector"}
+    return f"{words[features.kind]} {features}"
+
+
+def _say(output: Any) -> str:
+    return f"a tensor of shape {tuple(output.shape)}" if isinstance(output, torch.Tensor) else type(output).__name__
+
+
+def _ids(heads: Iterable[tuple[str, str]]) -> str:
+    return ", ".join(f"{unique_id!r} at {block}" for block, unique_id in heads) or "none"
+
+
+def _trunk_of(state: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        return state["model"]["trunk"]
+    except (KeyError, TypeError):
+        raise StateError("A classy state has the form {'model': {'trunk': {...}, 'heads': {...}}}.") from None
+
+
+class _Adapter(ClassyModel):
+    """A module that was adopted by `ClassyModel.from_model`."""
+
+    def __init__(self, model: nn.Module, input_shape: tuple[int, ...] | None):
+        super().__init__()
+        self.model = model
+        self._input_shape = tuple(input_shape) if input_shape is not None else super().input_shape
+        self._description = {"name": type(model).__name__}
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return self._input_shape
+
+    def forward(self, x: Any) -> Any:
+        return self.model(x)
+
+    def extract_features(self, x: Any) -> Any:
+        extract = getattr(self.model, "extract_features", None)
+        return extract(x) if callable(extract) else self.model(x)
+
+    def block_paths(self) -> dict[str, str]:
+        return {path: f"model.{path}" for path in find_blocks(self.model)}

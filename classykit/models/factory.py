@@ -1,0 +1,93 @@
+"""Models by name: the registry, and `build_model` from a name or a config."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from classykit.errors import ConfigError
+from classykit.models.classy_model import ClassyModel
+from classykit.registry import Registry
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A registered model: its class, and the config keys in which it differs from the class's defaults."""
+
+    cls: type[ClassyModel]
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+
+MODELS: Registry[ModelEntry] = Registry("model")
+
+
+def register_model(name: str, **defaults: Any) -> Callable[[type], type]:
+    """Class decorator that makes a ClassyModel subclass buildable as ``name``, with other ``defaults``.
+
+    >>> @register_model("tiny_resnet_for_the_docs", num_blocks=[1, 1])
+    ... class Tiny(ClassyModel): ...
+
+    Raises DuplicateNameError when the name is taken, ConfigError when the class is no ClassyModel.
+    """
+
+    def decorate(cls: type) -> type:
+        if not (isinstance(cls, type) and issubclass(cls, ClassyModel)):
+            raise ConfigError(f"register_model({name!r}) takes a subclass of ClassyModel, not {cls!r}.")
+        MODELS.add(name, ModelEntry(cls, defaults))
+        return cls
+
+    return decorate
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the registered models that match a wildcard ``pattern``.
+
+    >>> list_models("resnet1*")
+    ['resnet18', 'resnet101', 'resnet152']
+    """
+    return MODELS.list(pattern)
+
+
+def family_of(name: str) -> str:
+    """Name of the class that a registered name builds ("ResNeXt")."""
+    return MODELS[name].cls.__name__
+
+
+def build_model(
+    config: str | Mapping[str, Any], device: str | torch.device | None = None, **overrides: Any
+) -> ClassyModel:
+    """Build a model from a name or a config.
+
+    Args:
+        config: a registered name, or ``{"name": ..., <the family's keys>, "heads": [...]}``. A named model is
+            its family with other defaults: every key of the family may be given.
+        device: where the weights are allocated; "meta" allocates nothing. Default: torch's default device.
+        **overrides: config keys, which win over those in ``config``.
+
+    Raises UnknownNameError, ConfigError, BlockError or HeadError, whose messages name the key at fault.
+
+    >>> build_model("resnet50", device="meta", small_input=True).input_shape
+    (3, 32, 32)
+    """
+    if isinstance(config, str):
+        config = {"name": config}
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"A model is described by a name or a config dict, not {type(config).__name__}.")
+    if "name" not in config:
+        raise ConfigError(f"A model's config has a 'name'; this one has only {', '.join(map(repr, config)) or 'no keys'}.")
+    given = copy.deepcopy({**config, **overrides})
+    name, heads = given["name"], given.pop("heads", None) or []
+    entry = MODELS[name]
+    with torch.device(device) if device is not None else torch.device(torch.get_default_device()):
+        try:
+            model = entry.cls.from_config({**entry.defaults, **given})
+        except ConfigError as error:
+            raise ConfigError(str(error).replace(f"{entry.cls.__name__}: ", f"{name}: ", 1)) from None
+    model._description = given
+    if heads:
+        model.add_heads_from_configs(heads)
+    return model

@@ -1,0 +1,68 @@
+"""A grid of a block's feature maps beside the picture that caused them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from classykit.analysis.feature_maps import feature_maps
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def feature_grid(
+    features: torch.Tensor,
+    image: Any = None,
+    *,
+    title: str = "",
+    order: str = "variance",
+    scale: str = "map",
+    count: int = 24,
+    columns: int = 8,
+) -> Figure:
+    """Draw the maps of a block's channels, the picture beside them.
+
+    Args:
+        features: one input's features, e.g. (1, C, H, W), as `capture` gives them; tokens (1, L, C) are laid
+            out on their grid, a vector (1, C) row by row.
+        image: a picture to show at the left, as `classykit.load_image` takes it. For the part that the model
+            saw: ``model.preprocessing.to_display(image)``.
+        title: a line above.
+        order: which channels first: "variance", "mean" or "index".
+        scale: "map": colours from each map's lowest to highest value; "shared": the same for all.
+        count, columns: how many maps, and how many in a row.
+
+    Returns a matplotlib Figure that belongs to no pyplot window.
+
+    >>> len(feature_grid(torch.rand(1, 16, 7, 7), count=4).axes)
+    4
+    """
+    # Figure, not pyplot: pyplot keeps figures alive, and flushes half-drawn ones from a notebook's threads
+    from matplotlib.figure import Figure
+
+    chosen = feature_maps(features, order, scale, count=count)
+    columns = min(columns, len(chosen.channels))
+    rows = math.ceil(len(chosen.channels) / columns)
+    side = 2 if image is not None else 0  # columns that the picture takes
+    height = max(rows, side if image is not None else 1) * 1.2 + (0.5 if title else 0.2)
+    figure = Figure(figsize=((columns + side) * 1.1, height), layout="constrained", dpi=100)
+    grid = figure.add_gridspec(max(rows, side), columns + side)
+    if image is not None:
+        from classykit.images import load_image
+
+        axes = figure.add_subplot(grid[:side, :side])
+        axes.imshow(load_image(image))
+        axes.set_title("input", fontsize=8)
+        axes.axis("off")
+    for i, (channel, picture) in enumerate(zip(chosen.channels, chosen.maps, strict=True)):
+        axes = figure.add_subplot(grid[i // columns, side + i % columns])
+        low, high = chosen.limits[i].tolist()
+        axes.imshow(picture, cmap="viridis", vmin=low, vmax=max(high, low + 1e-12), interpolation="nearest")
+        axes.set_title(str(channel) if chosen.kind != "vector" else "values", fontsize=8, pad=2)
+        axes.axis("off")
+    if title:
+        figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+    return figure

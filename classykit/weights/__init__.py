@@ -1,0 +1,5 @@
+"""Where trained weights come from, and how their keys map onto ours."""
+
+from classykit.weights.pretrained import imagenet_labels, load_pretrained
+
+__all__ = ["imagenet_labels", "load_pretrained"]

@@ -1,0 +1,123 @@
+"""Turning a torchvision model object into ours, and proving on the spot that it gives the same logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from classykit.harmless import harmless
+from classykit.errors import ClassyKitError, StateError, WeightsError
+from classykit.models.classy_model import ClassyModel
+from classykit.models.factory import MODELS, build_model
+from classykit.models.state import check_state
+from classykit.weights import keymaps
+
+TOLERANCE = 1e-4  # of the logits, relative to their largest; float32 sums in another order differ by 1e-6
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """How one torchvision class becomes one of our families."""
+
+    family: str
+    rules: Callable[[nn.Module], list[keymaps.Rule]]
+    keys: Callable[[nn.Module], dict[str, Any]] = lambda source: {}
+    head: str | None = None
+    head_block: Callable[[ClassyModel], str] = lambda model: model.block_names[-1]
+
+
+CONVERSIONS = {
+    "torchvision.models.resnet.ResNet": Conversion(
+        "ResNeXt",
+        rules=lambda source: keymaps.torchvision_resnet(type(source.layer1[0]).__name__ == "BasicBlock"),
+        head="fully_connected",
+    ),
+    "torchvision.models.efficientnet.EfficientNet": Conversion(
+        "EfficientNet",
+        rules=lambda source: keymaps.TORCHVISION_EFFICIENTNET,
+        # torchvision's B0-B4 keep torch's epsilon, which no parameter shows
+        keys=lambda source: {
+            "bn_epsilon": source.features[0][1].eps,
+            "bn_momentum": source.features[0][1].momentum,
+            "num_classes": source.classifier[-1].out_features,
+        },
+    ),
+    "torchvision.models.vision_transformer.VisionTransformer": Conversion(
+        "VisionTransformer",
+        rules=lambda source: keymaps.TORCHVISION_VIT,
+        keys=lambda source: {"image_size": source.image_size},
+        head="vision_transformer_head",
+    ),
+}
+
+
+def convert_module(name: str, source: nn.Module) -> ClassyModel:
+    """Build ``name`` with the weights of ``source``; its logits are compared before it is handed out.
+
+    Raises WeightsError when no conversion is known, the architectures differ, or the logits do.
+    """
+    where = f"{type(source).__module__}.{type(source).__qualname__}"
+    conversion = CONVERSIONS.get(where)
+    if conversion is None:
+        known = ", ".join(w.split(".")[0] + "'s " + w.rsplit(".", 1)[-1] for w in CONVERSIONS)
+        raise WeightsError(f"No conversion is known for {where}; there is one for {known}.")
+    family = MODELS[name].cls.__name__
+    if family != conversion.family:
+        raise WeightsError(f"{where} converts to a {conversion.family}, and {name} is a {family}.")
+    source_state = {k: v.detach().cpu() for k, v in source.state_dict().items()}
+    state = keymaps.rename(source_state, conversion.rules(source), where)
+    if "encoder.pos_embedding" in state:
+        state["encoder.pos_embedding"] = state["encoder.pos_embedding"].permute(1, 0, 2)  # (1, L, C) -> (L, 1, C)
+    head_state = {k.removeprefix("head."): state.pop(k) for k in list(state) if k.startswith("head.")}
+
+    model = build_model(name, device="meta", **conversion.keys(source))
+    if conversion.head is not None:
+        keys: dict[str, Any] = {"num_classes": _last_linear(head_state)}
+        if "layers.pre_logits.weight" in head_state:
+            keys["hidden_dim"] = head_state["layers.pre_logits.weight"].shape[0]
+        head = model.attach_head(conversion.head_block(model), conversion.head, unique_id="classifier", **keys)
+        own_head = head.state_dict()
+    trunk = {k: v for k, v in model.state_dict().items() if not k.startswith("_heads.")}
+    try:
+        check_state(trunk, state, strict=True, what=f"{where}, converted to {name},")
+        if conversion.head is not None:
+            check_state(own_head, head_state, strict=True, what=f"the classifier of {where}")
+    except StateError as error:
+        raise WeightsError(str(error)) from None
+    copies = {k: v.clone(memory_format=torch.contiguous_format) for k, v in state.items()}
+    model.load_state_dict(copies, strict=False, assign=True)
+    if conversion.head is not None:
+        head.load_state_dict({k: v.clone() for k, v in head_state.items()}, strict=True, assign=True)
+    model.eval()
+    _compare(model, source, f"{where}, converted to {name},")
+    return model
+
+
+def _last_linear(head_state: dict[str, torch.Tensor]) -> int:
+    return [v.shape[0] for k, v in head_state.items() if k.endswith("weight")][-1]
+
+
+def _compare(model: ClassyModel, source: nn.Module, what: str) -> None:
+    """Raise WeightsError unless both give the same logits for one random picture.
+
+    Settings without parameters (activation, padding, epsilon) pass a strict load and still change the answer.
+    """
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, *model.input_shape, generator=generator)
+    reference = next(source.parameters())
+    with harmless(source), torch.no_grad():
+        theirs = source(x.to(reference.device, reference.dtype)).float().cpu()
+        try:
+            ours = model(x.to(next(model.parameters()).dtype)).float()
+        except ClassyKitError as error:
+            raise WeightsError(f"{what} does not run: {error}") from None
+    difference = (ours - theirs).abs().max().item() / max(1.0, theirs.abs().max().item())
+    if not difference <= TOLERANCE:
+        raise WeightsError(
+            f"{what} gives other logits (relative difference {difference:.2g}): some setting that no weight shows, "
+            f"such as an activation, padding or epsilon, is not the same."
+        )

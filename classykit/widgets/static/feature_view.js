@@ -1,0 +1,436 @@
+// A picture goes in, and what the chosen block makes of it comes out: one small map a channel.
+
+const LARGEST = 6e6; // bytes; a larger picture is made smaller before it travels, as notebook servers drop big messages
+const SIDE = 2048;
+
+const ORDERS = ["variance", "mean", "index"].map((id) => ({ id, label: id }));
+const SCALES = [
+  { id: "map", label: "each map" },
+  { id: "shared", label: "shared" },
+];
+
+// A number in three significant digits, with a real minus sign.
+function figure(value) {
+  if (!Number.isFinite(value)) return String(value);
+  const size = Math.abs(value);
+  const text = size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : String(Number(value.toPrecision(3)));
+  return text.replace("-", "−");
+}
+
+// The bytes trait as numbers; an odd offset needs a copy.
+function words(pixels) {
+  if (!pixels) return new Uint16Array(0);
+  const buffer = pixels.buffer ?? pixels;
+  const start = pixels.byteOffset ?? 0;
+  const count = Math.floor(pixels.byteLength / 2);
+  return start % 2 ? new Uint16Array(buffer.slice(start, start + count * 2)) : new Uint16Array(buffer, start, count);
+}
+
+async function readPicture(file) {
+  if (file.size <= LARGEST) return file.arrayBuffer();
+  const bitmap = await createImageBitmap(file);
+  const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
+  const canvas = h("canvas", { width: Math.round(bitmap.width * scale), height: Math.round(bitmap.height * scale) });
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.95));
+  return blob.arrayBuffer();
+}
+
+// A column whose cells are all figures is aligned to the right.
+const isFigure = (text) => /^$|^[–—-]$|^[-−]?[\d.,]+(\s?[%a-zA-Zµ/]{1,6})?$/.test(String(text).trim());
+
+// Left: the picture, the button that runs the model, and what the model says.
+function pictureColumn(model, onUpload) {
+  const state = () => model.get("state") ?? {};
+  const select = choice("Picture", (name) => send(model, { type: "image", name }), { hideLabel: true });
+  const file = h("input", { type: "file", accept: "image/*", class: "ck-file", "aria-label": "Upload a picture" });
+  const upload = h("label", { class: "ck-button ck-upload", title: "Upload a picture, or drop one on the picture" }, file, h("span", { "aria-hidden": "true", text: "Upload" }));
+  const image = h("img", { class: "ck-picture", draggable: "false" });
+  const square = h("span", { class: "ck-square", hidden: true });
+  const frame = h("div", { class: "ck-picture-frame" }, image, square);
+  const readout = h("div", { class: "ck-readout ck-soft", id: unique() });
+  const button = h("button", { type: "button", class: "ck-button ck-primary" });
+  const runText = h("span", { class: "ck-soft ck-small" });
+  const guesses = h("dl", { class: "ck-rows" });
+  const title = h("h4", { class: "ck-guess-title" });
+  const section = h("section", {}, title, guesses);
+
+  button.addEventListener("click", () => {
+    if (!model.get("busy")) send(model, { type: "run" });
+  });
+  file.addEventListener("change", () => {
+    if (file.files.length) onUpload(file.files[0]);
+    file.value = ""; // so that the same file can be chosen again
+  });
+  const over = (on) => (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    frame.classList.toggle("ck-over", on);
+  };
+  frame.addEventListener("dragenter", over(true));
+  frame.addEventListener("dragover", over(true));
+  frame.addEventListener("dragleave", over(false));
+  frame.addEventListener("drop", (event) => {
+    over(false)(event);
+    if (event.dataTransfer.files.length) onUpload(event.dataTransfer.files[0]);
+  });
+
+  const node = h(
+    "div",
+    { class: "ck-picture-column" },
+    h("div", { class: "ck-picture-choice" }, select.node, upload),
+    frame,
+    readout,
+    h("div", { class: "ck-run" }, button, runText),
+    section,
+  );
+
+  function update() {
+    const now = state();
+    const images = (now.images ?? []).map((item) => ({ id: item.name, label: item.label ?? item.name }));
+    // An uploaded picture is none of the samples.
+    if (now.image && !images.some((item) => item.id === now.image)) {
+      images.push({ id: now.image, label: now.image_label || now.image });
+    }
+    select.update(images, now.image);
+    const picture = String(now.picture ?? "");
+    const shown = picture.startsWith("data:image/") ? picture : null;
+    put(image, "src", shown);
+    put(image, "alt", shown ? `the picture: ${now.image_label || now.image || "yours"}` : "");
+    image.hidden = !shown;
+    const busy = Boolean(model.get("busy"));
+    say(button, busy ? "Running…" : "Run");
+    put(button, "aria-disabled", busy ? "true" : null);
+    put(button, "aria-busy", busy ? "true" : null);
+    say(runText, now.run_text);
+    const list = now.predictions ?? [];
+    section.hidden = !list.length;
+    say(title, now.prediction_title);
+    follow(
+      guesses,
+      list.map((item, rank) => ({ ...item, rank })),
+      (item) => String(item.rank),
+      () => {
+        const label = h("dt");
+        const line = bar();
+        const value = h("dd");
+        return {
+          node: h("div", { class: "ck-row" }, label, line.node, value),
+          update(item) {
+            say(label, item.label);
+            put(label, "title", item.label);
+            say(value, item.value);
+            line.update(item.share);
+          },
+        };
+      },
+    );
+  }
+
+  // The cell of the picture that lies under one unit; never so small that one cannot see it.
+  function point(at) {
+    square.hidden = !at;
+    if (!at) return;
+    const side = (size) => `max(${100 / size}%, 6px)`;
+    square.style.left = `${((at.x + 0.5) / at.width) * 100}%`;
+    square.style.top = `${((at.y + 0.5) / at.height) * 100}%`;
+    square.style.width = side(at.width);
+    square.style.height = side(at.height);
+  }
+
+  return { node, readout, update, point };
+}
+
+// Right: the maps, as the block's channels see the picture.
+function featureGrid(model, picture) {
+  let drawn = null; // the features and the numbers on the screen
+  let chosen = null; // { block, channel, x, y }
+  let reach = 0; // the map that Tab reaches
+
+  const heading = h("b");
+  const size = h("span", { class: "ck-soft" });
+  const chip = h("span", { class: "ck-chip ck-chip-untrained", text: "untrained" });
+  const range = h("span", { class: "ck-soft ck-small", role: "status" });
+  const turn = (text, label, step) => {
+    const button = h("button", { type: "button", class: "ck-icon", "aria-label": label, text });
+    button.addEventListener("click", () => {
+      const offset = target(step);
+      if (offset !== null) send(model, { type: "page", offset });
+    });
+    return button;
+  };
+  const before = turn("‹", "previous channels", -1);
+  const after = turn("›", "next channels", 1);
+  const pager = h("span", { class: "ck-pager" }, before, range, after);
+  const grid = h("div", { class: "ck-grid" });
+  const head = h("div", { class: "ck-grid-head" }, heading, size, chip, pager);
+  const hint = h("p", { class: "ck-hint ck-soft" });
+  const node = h("div", { class: "ck-maps" }, head, grid, hint);
+
+  const state = () => model.get("state") ?? {};
+  const features = () => state().features ?? null;
+  const canvases = () => [...grid.querySelectorAll("canvas")];
+
+  function target(step) {
+    const { offset = 0, page_size = 24, channels = 0 } = features() ?? {};
+    const next = Math.max(0, offset + step * page_size);
+    return next === offset || next >= channels ? null : next;
+  }
+
+  const valueAt = (index, x, y) => {
+    const { maps, width, height } = drawn.features;
+    const part = drawn.numbers[(index * height + y) * width + x] / 65535;
+    return maps[index].low + part * (maps[index].high - maps[index].low);
+  };
+
+  function describe(index, x, y) {
+    const { maps, width, height } = drawn.features;
+    const place = width * height === 1 ? "" : height === 1 ? ` at ${x}` : ` at (${x}, ${y})`;
+    say(picture.readout, `channel ${maps[index].channel}${place} · value ${figure(valueAt(index, x, y))}`);
+    picture.point(drawn.features.kind === "vector" || width * height === 1 ? null : { x, y, width, height });
+  }
+
+  function strongest(index) {
+    const { width, height } = drawn.features;
+    const page = drawn.numbers.subarray(index * width * height, (index + 1) * width * height);
+    let best = 0;
+    for (let i = 1; i < page.length; i++) if (page[i] > page[best]) best = i;
+    return [best % width, Math.floor(best / width)];
+  }
+
+  // What the words and the square say when nothing is hovered: the chosen unit, or how to begin.
+  function rest() {
+    const index = drawn && chosen && chosen.block === state().block ? indexOf(chosen.channel) : -1;
+    if (index >= 0) return describe(index, chosen.x, chosen.y);
+    picture.point(null);
+    say(picture.readout, drawn ? "Point at a map to read its values." : "");
+  }
+
+  const indexOf = (channel) => drawn.features.maps.findIndex((map) => map.channel === channel);
+
+  function createMap() {
+    const canvas = h("canvas", { role: "img", "aria-describedby": picture.readout.id });
+    const label = h("span", { class: "ck-channel" });
+    let index = 0;
+    const unit = (event) => {
+      const { width, height } = drawn.features;
+      const box = canvas.getBoundingClientRect();
+      return [
+        clamp(Math.floor(((event.clientX - box.left) / box.width) * width), 0, width - 1),
+        clamp(Math.floor(((event.clientY - box.top) / box.height) * height), 0, height - 1),
+      ];
+    };
+    const choose = ([x, y]) => {
+      chosen = { block: state().block, channel: drawn.features.maps[index].channel, x, y };
+      reach = index;
+      mark();
+      describe(index, x, y);
+    };
+    canvas.addEventListener("pointermove", (event) => drawn && describe(index, ...unit(event)));
+    canvas.addEventListener("pointerleave", rest);
+    canvas.addEventListener("click", (event) => drawn && choose(unit(event)));
+    canvas.addEventListener("focus", () => drawn && canvas.matches(":focus-visible") && describe(index, ...strongest(index)));
+    canvas.addEventListener("blur", rest);
+    canvas.addEventListener("keydown", (event) => {
+      if (!drawn) return;
+      const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
+      const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -Infinity, End: Infinity };
+      if (event.key in steps) {
+        const all = canvases();
+        reach = clamp(index + steps[event.key], 0, all.length - 1);
+        mark();
+        all[reach].focus();
+      } else if (event.key === "Enter" || event.key === " ") {
+        choose(strongest(index));
+      } else {
+        return;
+      }
+      event.preventDefault();
+    });
+    return {
+      node: h("div", { class: "ck-map-cell" }, canvas, label),
+      update(map, i) {
+        index = i;
+        put(canvas, "aria-label", `channel ${map.channel}`);
+        say(label, map.channel);
+        paint(canvas, i);
+      },
+    };
+  }
+
+  function paint(canvas, index) {
+    const { width, height } = drawn.features;
+    if (canvas.width !== width) canvas.width = width;
+    if (canvas.height !== height) canvas.height = height;
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(width, height);
+    const out = new Uint32Array(image.data.buffer);
+    const from = index * out.length;
+    for (let i = 0; i < out.length; i++) out[i] = VIRIDIS[drawn.numbers[from + i] >> 8];
+    context.putImageData(image, 0, 0);
+    canvas.style.aspectRatio = `${width} / ${height}`;
+  }
+
+  function mark() {
+    canvases().forEach((canvas, i) => {
+      const on = chosen && chosen.block === state().block && drawn.features.maps[i].channel === chosen.channel;
+      canvas.parentNode.classList.toggle("ck-chosen", Boolean(on));
+      put(canvas, "tabindex", i === reach ? "0" : "-1");
+    });
+  }
+
+  function update() {
+    const now = features();
+    const numbers = words(model.get("pixels"));
+    // State and numbers may arrive one after the other: nothing is drawn before both belong together.
+    const whole = now && now.maps?.length && numbers.length === now.maps.length * now.height * now.width;
+    if (now?.maps?.length && !whole && drawn) return;
+    drawn = whole ? { features: now, numbers } : null;
+    head.hidden = grid.hidden = !drawn;
+    say(hint, drawn ? "" : state().hint);
+    hint.hidden = Boolean(drawn) || !hint.textContent;
+    chip.hidden = !state().untrained;
+    if (drawn) {
+      const { maps, channels, width, height, offset = 0, page_size = 24, kind } = now;
+      say(heading, state().block);
+      say(size, width * height === 1 ? "" : height === 1 ? `${width} values` : `${width} × ${height}`);
+      grid.classList.toggle("ck-strips", width > 8 * height);
+      grid.classList.toggle("ck-few", kind === "vector" || width * height === 1);
+      pager.hidden = channels <= page_size;
+      say(range, `${offset + 1}–${offset + maps.length} of ${channels}`);
+      put(before, "aria-disabled", target(-1) === null ? "true" : null);
+      put(after, "aria-disabled", target(1) === null ? "true" : null);
+      reach = clamp(reach, 0, maps.length - 1);
+      follow(
+        grid,
+        maps,
+        (map) => `${state().block}/${map.channel}`,
+        createMap,
+      );
+      mark();
+    }
+    rest();
+  }
+
+  return { node, update };
+}
+
+// Every block in figures.
+function blockTable(model) {
+  const head = h("tr");
+  const body = h("tbody");
+  const table = h("table", { class: "ck-table" }, h("thead", {}, head), body);
+  const node = h("div", { class: "ck-table-box" }, table);
+  const state = () => model.get("state") ?? {};
+
+  function createCell(tag, props) {
+    const cell = h(tag, props);
+    return {
+      node: cell,
+      update({ text, right }) {
+        say(cell, text);
+        cell.classList.toggle("ck-right", right);
+      },
+    };
+  }
+
+  function createRow() {
+    let name = "";
+    // A button, so that the keyboard reaches what a click anywhere on the row does.
+    const button = h("button", { type: "button", class: "ck-row-name" });
+    const first = { node: h("th", { scope: "row" }, button), update: (cell) => say(button, cell.text) };
+    const row = h("tr", {});
+    row.addEventListener("click", () => send(model, { type: "select", block: name }));
+    return {
+      node: row,
+      update(cells) {
+        name = cells[0].text;
+        follow(row, cells, (cell) => cell.id, (cell) => (cell.id === "0" ? first : createCell("td")));
+        put(row, "aria-current", name === state().block ? "true" : null);
+      },
+    };
+  }
+
+  function update() {
+    const { columns = [], rows = [] } = state().table ?? {};
+    const right = columns.map((_, i) => i > 0 && rows.some((row) => row[i]) && rows.every((row) => isFigure(row[i] ?? "")));
+    const cells = (row) => row.map((text, i) => ({ id: String(i), text: String(text ?? ""), right: Boolean(right[i]) }));
+    follow(head, cells(columns), (cell) => cell.id, () => createCell("th", { scope: "col" }));
+    follow(body, rows.map(cells), (row) => row[0].text, createRow);
+  }
+
+  return { node, update };
+}
+
+function render({ model, el }) {
+  dress(el, "ck-features");
+  let tab = "features";
+
+  const picture = pictureColumn(model, upload);
+  const maps = featureGrid(model, picture);
+  const table = blockTable(model);
+
+  const panels = {
+    features: h("div", { class: "ck-tab-panel", role: "tabpanel", id: unique(), "aria-label": "Features" }, picture.node, maps.node),
+    blocks: h("div", { class: "ck-tab-panel ck-tab-blocks", role: "tabpanel", id: unique(), "aria-label": "Blocks" }, table.node),
+  };
+  const tabs = Object.fromEntries(
+    Object.entries({ features: "Features", blocks: "Blocks" }).map(([id, text]) => [
+      id,
+      h("button", { type: "button", role: "tab", class: "ck-tab", text, "aria-controls": panels[id].id, on: { click: () => show(id) } }),
+    ]),
+  );
+  const tabList = h("div", { class: "ck-tabs", role: "tablist", "aria-label": "What to see" }, tabs.features, tabs.blocks);
+  const order = choice("sort", (id) => send(model, { type: "order", order: id }));
+  const scale = choice("scale", (id) => send(model, { type: "scale", scale: id }));
+  const count = h("span", { class: "ck-soft" });
+  const tools = h("div", { class: "ck-tools" }, order.node, scale.node, count);
+  el.replaceChildren(h("div", { class: "ck-toolbar" }, tabList, tools), panels.features, panels.blocks);
+
+  tabList.addEventListener("keydown", (event) => {
+    const ids = Object.keys(tabs).filter((id) => !tabs[id].hidden);
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const next = ids[(ids.indexOf(tab) + step + ids.length) % ids.length];
+    show(next);
+    tabs[next].focus();
+    event.preventDefault();
+  });
+
+  function show(id) {
+    tab = id;
+    for (const [name, button] of Object.entries(tabs)) {
+      put(button, "aria-selected", name === tab ? "true" : "false");
+      put(button, "tabindex", name === tab ? "0" : "-1");
+      panels[name].hidden = name !== tab;
+    }
+    tools.hidden = tab !== "features" || !(model.get("state") ?? {}).features;
+  }
+
+  async function upload(file) {
+    try {
+      send(model, { type: "upload", name: file.name }, [await readPicture(file)]);
+    } catch {
+      say(picture.readout, `${file.name} could not be read as a picture.`);
+    }
+  }
+
+  function update() {
+    const { features, table: rows } = model.get("state") ?? {};
+    picture.update();
+    maps.update();
+    table.update();
+    if (features) {
+      order.update(ORDERS, features.order);
+      scale.update(SCALES, features.scale);
+      say(count, `${features.channels} ${features.channels === 1 ? "channel" : "channels"}`);
+    }
+    tabs.blocks.hidden = !rows?.rows?.length;
+    show(tabs.blocks.hidden ? "features" : tab);
+  }
+
+  update();
+  return watch(model, ["state", "pixels", "busy"], update);
+}
+
+export default { render };

@@ -1,0 +1,75 @@
+"""Fixtures for the browser tests: one JupyterLab and one Chromium a session, a fresh page a test."""
+
+import os
+from pathlib import Path
+
+import pytest
+from lab import CHROMIUM_ARGS, Lab, check, find_chromium, watched_page
+from playwright.sync_api import sync_playwright
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker("browser")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call":
+        item.failed = report.failed  # for the page fixture, which then takes a screenshot
+    return report
+
+
+@pytest.fixture(scope="session")
+def shots(tmp_path_factory) -> Path:
+    """Where screenshots go: $SHOTS, or a temporary folder."""
+    folder = Path(os.environ.get("SHOTS") or tmp_path_factory.mktemp("shots")).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """A running JupyterLab, light theme."""
+    lab = Lab(tmp_path_factory.mktemp("jupyterlab"))
+    yield lab
+    lab.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        program = find_chromium(playwright)
+        if program is None:
+            pytest.fail(
+                "No Chromium found"
+                + (f" at $CHROMIUM={os.environ['CHROMIUM']}" if os.environ.get("CHROMIUM") else "")
+                + ": apt-get install -y chromium fonts-dejavu-core, or playwright install chromium, or set "
+                "CHROMIUM to the program's path. Without a browser: pytest -m 'not browser and not slow'.",
+                pytrace=False,
+            )
+        browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGS, headless=True)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, lab, shots, request):
+    """A fresh page, light theme; errors in it, and requests that leave this machine, fail the test.
+
+    A test that provokes an error on purpose empties ``page.problems``. The kernels end with the test.
+    """
+    lab.reset_settings()
+    with watched_page(browser) as page:
+        yield page
+        if getattr(request.node, "failed", False):
+            page.screenshot(path=shots / f"failed-{request.node.name}.png")
+            print(f"Screenshot: {shots}/failed-{request.node.name}.png", *page.problems, sep="\n")
+    lab.stop_kernels()
+    if not getattr(request.node, "failed", False):
+        check(page)

@@ -1,0 +1,68 @@
+"""The views without a browser: what they are made of, and that their traits hold what the Explorer puts in."""
+
+import re
+
+import pytest
+
+pytest.importorskip("anywidget")
+
+from classykit.widgets import views  # noqa: E402
+
+VIEWS = [getattr(views, name) for name in views.__all__]
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
+def test_a_view_is_one_module_and_one_stylesheet(view):
+    widget = view()
+    module, style = str(widget._esm), str(widget._css)
+    assert module.count("export default") == 1
+    assert "function render({ model, el })" in module
+    assert style.count("{") == style.count("}") > 0
+    assert view.__doc__
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
+def test_a_view_fetches_nothing(view):
+    text = str(view()._esm) + str(view()._css)
+    urls = set(re.findall(r"https?://[^\s\"'`)]+", text))
+    assert urls <= {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"^\s*import\b|\bimport\s*\(|\bfetch\s*\(|@import|url\(", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
+def test_text_only_ever_goes_in_as_text(view):
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", str(view()._esm))
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
+def test_every_listener_on_the_model_is_taken_off_again(view):
+    module = str(view()._esm)
+    assert module.count("model.on(") == module.count("model.off(") == 1
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
+def test_what_goes_in_is_what_is_sent(view):
+    samples = {
+        "state": {"name": "<b>resnet50</b>", "blocks": [{"name": "block0-0", "shares": {"macs": 0.5}}]},
+        "status": "ready",
+        "error": "no such model",
+        "busy": True,
+        "progress": 0.5,
+        "selected": "block0-0",
+        "pixels": b"\x00\x00\xff\xff",
+        "code": "import classykit as ck",
+    }
+    own = [name for name in view().keys if name in samples]
+    widget = view(**{name: samples[name] for name in own})
+    assert own
+    for name in own:
+        assert getattr(widget, name) == samples[name]
+    assert {name: widget.get_state()[name] for name in own} == {name: samples[name] for name in own}
+
+
+def test_messages_reach_the_controller():
+    bar = views.ModelBar()
+    heard = []
+    bar.on_msg(lambda _, content, buffers: heard.append((content, buffers)))
+    bar._handle_custom_msg({"type": "choose", "name": "resnet50"}, [])
+    assert heard == [({"type": "choose", "name": "resnet50"}, [])]
