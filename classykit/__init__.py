@@ -23,6 +23,7 @@ _WHERE = {
     "preprocess": "classykit.images",
     "inspect": "classykit.analysis.inspection",
     "capture": "classykit.analysis.capture",
+    "Experiment": "classykit.experiment",
     "explore": "classykit.widgets",
 }
 _ROOMS = ("analysis", "errors", "features", "heads", "images", "models", "plots", "weights", "widgets")

@@ -56,3 +56,15 @@ def dtype_of(module: nn.Module) -> torch.dtype:
         if tensor.is_floating_point():
             return tensor.dtype
     return torch.float32
+
+
+def shared_twin(module: nn.Module) -> nn.Module:
+    """A copy of the module tree that shares its tensors: heads and hooks put on it leave the original alone.
+
+    >>> layer = nn.Linear(2, 3)
+    >>> twin = shared_twin(layer)
+    >>> twin is layer, twin.weight is layer.weight
+    (False, True)
+    """
+    tensors = {id(t): t for t in (*module.parameters(), *module.buffers())}
+    return copy.deepcopy(module, tensors)

@@ -13,7 +13,7 @@ from torch import nn
 from classykit import formats
 from classykit.analysis.tracer import REST, BlockTrace, trace
 from classykit.errors import ClassyKitError, ConfigError, ShapeError
-from classykit.features import MAP2D, MAP3D, Features, shape_text
+from classykit.features import MAP2D, MAP3D, TOKENS, Features, shape_text
 from classykit.meta import dtype_of, empty_input, meta_twin
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import build_model
@@ -37,6 +37,8 @@ class BlockInfo:
         activations, activation_bytes: elements and bytes of all tensors that its operations write. Counted.
         heads: unique_ids of the heads attached to it.
         kind: kind of features it gives (see `classykit.features`), None when not known.
+        is_head: whether the row is a head's.
+        has_skip: whether the block adds its input to its output; known for this kit's own families.
     """
 
     name: str
@@ -52,6 +54,15 @@ class BlockInfo:
     heads: tuple[str, ...] = ()
     kind: str | None = None
     is_head: bool = False
+    has_skip: bool = False
+
+    @property
+    def features(self) -> Features | None:
+        """What the block gives, as heads want to know it."""
+        if self.kind is None or self.output_shape is None:
+            return None
+        channels = self.output_shape[-1 if self.kind == TOKENS else 0]
+        return Features(self.kind, self.output_shape, channels)
 
 
 @dataclass(frozen=True)
@@ -322,6 +333,7 @@ def _rows(
                 heads=tuple(h for h, of_block in heads.items() if of_block == name and not is_head),
                 kind=None if given is None else given.kind,
                 is_head=is_head,
+                has_skip=bool(path) and getattr(twin.get_submodule(path), "has_skip", False) is True,
             )
         )
     return rows

@@ -40,15 +40,14 @@ def feature_grid(
     >>> len(feature_grid(torch.rand(1, 16, 7, 7), count=4).axes)
     4
     """
-    # Figure, not pyplot: pyplot keeps figures alive, and flushes half-drawn ones from a notebook's threads
-    from matplotlib.figure import Figure
+    from classykit.plots.figure import NotebookFigure
 
     chosen = feature_maps(features, order, scale, count=count)
     columns = min(columns, len(chosen.channels))
     rows = math.ceil(len(chosen.channels) / columns)
     side = 2 if image is not None else 0  # columns that the picture takes
     height = max(rows, side if image is not None else 1) * 1.2 + (0.5 if title else 0.2)
-    figure = Figure(figsize=((columns + side) * 1.1, height), layout="constrained", dpi=100)
+    figure = NotebookFigure(figsize=((columns + side) * 1.1, height), layout="constrained", dpi=100)
     grid = figure.add_gridspec(max(rows, side), columns + side)
     if image is not None:
         from classykit.images import load_image

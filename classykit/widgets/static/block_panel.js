@@ -13,7 +13,7 @@ function render({ model, el }) {
   const output = h("b");
   const stride = h("span", { class: "ck-soft" });
   const shapes = h("div", { class: "ck-shapes" }, input, arrow, output, stride);
-  const rows = h("dl", { class: "ck-rows" });
+  const rows = h("div", { class: "ck-rows" });
   const cards = h("div", { class: "ck-cards", role: "radiogroup", "aria-label": "Head" });
   const classes = h("input", {
     class: "ck-input",
@@ -71,9 +71,9 @@ function render({ model, el }) {
   }
 
   function createRow() {
-    const label = h("dt");
+    const label = h("span", { class: "ck-label" });
     const line = bar();
-    const value = h("dd");
+    const value = h("span", { class: "ck-value" });
     return {
       node: h("div", { class: "ck-row" }, label, line.node, value),
       update(row) {

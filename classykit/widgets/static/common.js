@@ -68,10 +68,12 @@ function watch(model, names, act) {
   };
 }
 
-// Every view's root. JupyterLab must not take the arrow keys, or the letters that delete a cell, from what is inside.
+// Every view's root. JupyterLab must not take the arrow keys, or the letters that delete a cell, from what has the
+// focus inside; the mark must be on that very element. With Ctrl or Cmd, Lab keeps its shortcuts (saving, say).
 function dress(el, name) {
   el.classList.add("classykit", name);
-  el.setAttribute("data-lm-suppress-shortcuts", "true");
+  const shield = (event) => put(event.target, "data-lm-suppress-shortcuts", event.ctrlKey || event.metaKey ? null : "true");
+  for (const type of ["focusin", "keydown", "keyup"]) el.addEventListener(type, shield);
 }
 
 const unique = () => `ck-${Math.random().toString(36).slice(2, 10)}`;

@@ -51,7 +51,7 @@ function pictureColumn(model, onUpload) {
   const readout = h("div", { class: "ck-readout ck-soft", id: unique() });
   const button = h("button", { type: "button", class: "ck-button ck-primary" });
   const runText = h("span", { class: "ck-soft ck-small" });
-  const guesses = h("dl", { class: "ck-rows" });
+  const guesses = h("div", { class: "ck-rows" });
   const title = h("h4", { class: "ck-guess-title" });
   const section = h("section", {}, title, guesses);
 
@@ -111,9 +111,9 @@ function pictureColumn(model, onUpload) {
       list.map((item, rank) => ({ ...item, rank })),
       (item) => String(item.rank),
       () => {
-        const label = h("dt");
+        const label = h("span", { class: "ck-label" });
         const line = bar();
-        const value = h("dd");
+        const value = h("span", { class: "ck-value" });
         return {
           node: h("div", { class: "ck-row" }, label, line.node, value),
           update(item) {

@@ -208,7 +208,7 @@ function render({ model, el }) {
   const chip = h("span", { class: "ck-chip" });
   const facts = h("span", { class: "ck-soft" });
   const device = choice("Device", (id) => send(model, { type: "device", device: id }), { hideLabel: true });
-  const totals = h("dl", { class: "ck-totals" });
+  const totals = h("div", { class: "ck-totals" });
   const activity = h("span", { class: "ck-activity", "aria-hidden": "true" });
   const status = h("span", { role: "status" });
   const progress = h("div", { class: "ck-progress-fill" });
@@ -226,7 +226,7 @@ function render({ model, el }) {
       h(
         "div",
         { class: "ck-model-main" },
-        h("div", { class: "ck-model-facts" }, models.node, chip, facts, device.node),
+        h("div", { class: "ck-model-facts" }, models.node, chip, h("span", { class: "ck-facts" }, facts, device.node)),
         h("div", { class: "ck-status" }, activity, status),
       ),
       totals,
@@ -251,8 +251,8 @@ function render({ model, el }) {
       state.totals ?? [],
       (item) => item.label,
       () => {
-        const value = h("dd");
-        const label = h("dt");
+        const value = h("span", { class: "ck-value" });
+        const label = h("span", { class: "ck-label" });
         return {
           node: h("div", {}, label, value),
           update(item) {

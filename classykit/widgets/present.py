@@ -1,0 +1,236 @@
+"""What the views show, in finished words and figures: plain dicts made from plain objects."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from PIL import Image
+
+from classykit import formats
+from classykit.analysis.feature_maps import FeatureMaps
+from classykit.analysis.inspection import REST, BlockInfo, Inspection
+from classykit.features import MAP2D, MAP3D, TOKENS, VECTOR, shape_text
+from classykit.heads.classy_head import HEADS, ClassyHead
+from classykit.models.factory import MODELS, list_models
+
+COLORS = [
+    {"id": "macs", "label": "MACs"},
+    {"id": "params", "label": "parameters"},
+    {"id": "activations", "label": "activations"},
+]
+
+
+def model_groups() -> list[dict[str, Any]]:
+    """The models that need no further keys, by family, for the picker."""
+    groups: dict[str, list[str]] = {}
+    for name in list_models():
+        entry = MODELS[name]
+        config = entry.cls.Config
+        required = [k for k, f in config.model_fields.items() if f.is_required()] if config is not None else []
+        chooses_size = name == "efficientnet"  # needs one of two keys, which no schema of fields tells
+        if all(key in entry.defaults for key in required) and not chooses_size:
+            groups.setdefault(entry.cls.__name__, []).append(name)
+    return [{"family": family, "models": models} for family, models in sorted(groups.items())]
+
+
+def bar(
+    inspection: Inspection, family: str, trained: str | None, device: str, devices: Mapping[str, str],
+    dtype: str, seconds: float | None, custom: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """State of the `ModelBar`."""
+    shape = inspection.input_shape
+    fact = f"{shape[-1]} px" if len(shape) >= 3 else f"{shape_text(shape)} values"
+    totals = [
+        {"value": formats.count(inspection.params), "label": "parameters"},
+        {"value": formats.count(inspection.macs), "label": "MACs"},
+        {"value": formats.size(inspection.param_bytes), "label": "weights"},
+    ]
+    if seconds is not None:
+        totals.append({"value": formats.seconds(seconds), "label": "last run"})
+    return {
+        "name": inspection.name,
+        "family": family,
+        "groups": model_groups(),
+        "trained": trained,
+        "custom": custom,
+        "facts": [fact, dtype],
+        "device": device,
+        "devices": [{"id": k, "label": v} for k, v in devices.items()],
+        "totals": totals,
+    }
+
+
+def block_map(inspection: Inspection, heads: Mapping[str, ClassyHead], picture: str) -> dict[str, Any]:
+    """State of the `BlockMap`."""
+    rows = listed(inspection)
+    most = {c["id"]: max(1, getattr(inspection, c["id"])) for c in COLORS}
+    blocks = [
+        {
+            "name": b.name,
+            "label": short_name(b.name),
+            "type": b.type,
+            "group": _group(b),
+            "shape": shape_text(b.output_shape),
+            "width": b.features.channels if b.features else 0,
+            "height": b.output_shape[-1] if b.kind in (MAP2D, MAP3D) else 0,
+            "skip": b.has_skip,
+            "shares": {c: getattr(b, c) / total for c, total in most.items()},
+            "values": {c: formats.count(getattr(b, c)) for c in most},
+            "heads": [{"id": h, "label": head_label(heads[h]), "own": True} for h in b.heads if h in heads],
+            "kind": {MAP2D: "map", MAP3D: "map", TOKENS: "tokens", VECTOR: "vector"}.get(b.kind, "vector"),
+        }
+        for b in rows
+    ]
+    shape = inspection.input_shape
+    text = f"{shape[0]} × {shape[-1]}²" if len(shape) == 3 and shape[-1] == shape[-2] else shape_text(shape)
+    return {
+        "input": {"text": text, "picture": picture},
+        "blocks": blocks,
+        "outputs": [],
+        "color_by": "macs",
+        "colors": COLORS,
+    }
+
+
+def panel(inspection: Inspection, block: str, heads: Mapping[str, tuple[str, ClassyHead]]) -> dict[str, Any]:
+    """State of the `BlockPanel`; ``heads`` is {unique_id: (block, head)}."""
+    info = inspection[block]
+    figures = (
+        ("parameters", info.params, inspection.params),
+        ("MACs", info.macs, inspection.macs),
+        ("activations", info.activations, inspection.activations),
+    )
+    return {
+        "name": info.name,
+        "type": info.type,
+        "input": shape_text(info.input_shape),
+        "output": shape_text(info.output_shape),
+        "stride": "" if info.stride is None else f"stride {info.stride:g}",
+        "rows": [
+            {
+                "label": label,
+                "share": n / total if total else 0,
+                "value": formats.count(n),
+                "percent": formats.percent(n / total if total else 0),
+            }
+            for label, n, total in figures
+        ],
+        "heads": head_choices(info),
+        "attached": [
+            {
+                "id": unique_id,
+                "block": at,
+                "here": at == block,
+                "title": (head.registered_name or type(head).__name__).replace("_", " "),
+                "classes": f"{head.num_classes} classes" if head.num_classes else "",
+            }
+            for unique_id, (at, head) in heads.items()
+        ],
+        "num_classes": 10,
+    }
+
+
+def head_choices(info: BlockInfo) -> list[dict[str, Any]]:
+    """The registered heads, those that fit this block first, the others with the reason why not."""
+    choices = []
+    for name in HEADS:
+        reason = HEADS[name].misfit(info.features) if info.features is not None else "gives no features"
+        detail = reason or _detail(HEADS[name], info)
+        choices.append(
+            {"name": name, "title": name.replace("_", " ").removesuffix(" head"), "fits": reason is None, "detail": detail}
+        )
+    return sorted(choices, key=lambda c: not c["fits"])
+
+
+def _detail(head: type[ClassyHead], info: BlockInfo) -> str:
+    takes_classes = head.Config is None or "in_plane" in head.Config.model_fields
+    return f"{info.features.channels} → classes" if takes_classes else "as it is"
+
+
+def table(inspection: Inspection) -> dict[str, Any]:
+    """The blocks as rows of words, for the table beside the feature maps."""
+    rows = [
+        [
+            b.name,
+            b.type,
+            shape_text(b.output_shape),
+            formats.count(b.params),
+            formats.percent(b.params / (inspection.params or 1)),
+            formats.count(b.macs),
+            formats.percent(b.macs / (inspection.macs or 1)),
+            formats.size(b.activation_bytes),
+        ]
+        for b in inspection.blocks
+    ]
+    return {"columns": ["block", "type", "output", "params", "%", "MACs", "%", "activations"], "rows": rows}
+
+
+def features(maps: FeatureMaps, order: str, scale: str, offset: int, page_size: int) -> tuple[dict[str, Any], bytes]:
+    """(the ``features`` part of the `FeatureView`'s state, its ``pixels``)."""
+    _, height, width = maps.maps.shape
+    kind = {MAP2D: "map", MAP3D: "map", TOKENS: "tokens", VECTOR: "vector"}[maps.kind]
+    state = {
+        "kind": kind,
+        "channels": 1 if kind == "vector" else maps.total,
+        "values": maps.total,
+        "height": height,
+        "width": width,
+        "order": order,
+        "scale": scale,
+        "offset": offset,
+        "page_size": page_size,
+        "maps": [
+            {"channel": channel, "low": low, "high": high}
+            for channel, (low, high) in zip(maps.channels, maps.limits.tolist(), strict=True)
+        ],
+    }
+    pixels = (maps.to_unit() * 65535).round().numpy().astype("<u2").tobytes()
+    return state, pixels
+
+
+def listed(inspection: Inspection) -> list[BlockInfo]:
+    """The rows that are blocks: no heads, no rest."""
+    return [b for b in inspection.blocks if not b.is_head and b.name != REST]
+
+
+def short_name(name: str) -> str:
+    """A name for under a block: "block1-1" -> "1-1", "layer_3" -> "3", "features.1.0" -> "1.0"."""
+    known = {"initial_block": "stem", "trunk_output": "out", "conv_proj": "patches", "embedding": "embed"}
+    if name in known:
+        return known[name]
+    match = re.fullmatch(r"(?:block|layer_|hidden)(\d+(?:-\d+)?)", name)
+    if match:
+        return match[1]
+    parts = name.split(".")
+    return ".".join(parts[-2:]) if len(parts) > 1 and parts[-1].isdigit() else parts[-1]
+
+
+def head_label(head: ClassyHead) -> str:
+    """ "cls · 10" """
+    return f"{head.unique_id} · {head.num_classes}" if head.num_classes else head.unique_id
+
+
+def _group(block: BlockInfo) -> str:
+    if block.kind in (MAP2D, MAP3D):
+        return " × ".join(map(str, block.output_shape[1:]))
+    if block.kind == TOKENS:
+        return f"{block.output_shape[0]} tokens"
+    return "vector" if block.kind == VECTOR else ""
+
+
+def data_url(picture: Image.Image, side: int) -> str:
+    """A picture as a small JPEG in a data URL, at most ``side`` pixels wide and high."""
+    small = picture.copy()
+    small.thumbnail((side, side))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def predictions(classes: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
+    """The most probable classes with bars."""
+    return [{"label": label, "share": p, "value": f"{100 * p:.0f} %"} for label, p in classes]
