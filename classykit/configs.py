@@ -11,6 +11,7 @@ from classykit.errors import ConfigError, suggest
 PositiveInt = Annotated[int, Field(strict=True, gt=0, le=2**24)]
 Probability = Annotated[float, Field(strict=True, ge=0, lt=1)]
 PositiveFloat = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+Depth = Annotated[int, Field(strict=True, gt=0, le=1024)]  # layers in a row: each takes time to build
 Flag = Annotated[bool, Field(strict=True)]
 
 
@@ -28,6 +29,8 @@ def read_config(kind: type[C], values: dict[str, Any], owner: str) -> C:
 
     ``owner`` is whose config it is ("resnet50", "head 'cls'"), for the message.
     """
+    if not all(isinstance(key, str) for key in values):
+        raise ConfigError(f"{owner}: keys are strings; found {[k for k in values if not isinstance(k, str)]!r}.")
     try:
         return kind(**values)
     except ValidationError as error:

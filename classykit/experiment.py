@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pprint
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -34,6 +33,15 @@ class Experiment:
     block: str | None = None
     adopted: str | None = field(default=None, compare=False)  # class of a module that no config describes
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.config, Mapping) or "name" not in self.config:
+            raise ConfigError(f"An experiment's config is a model config with a 'name', not {self.config!r}.")
+        try:  # plain values only, so that what JSON gives back is equal
+            plain = json.loads(json.dumps(self.config, default=_plain))
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"The config cannot be written as JSON: {error}.") from None
+        object.__setattr__(self, "config", plain)
+
     def to_json(self) -> str:
         """The description as JSON text."""
         return json.dumps({k: v for k, v in asdict(self).items() if v is not None}, indent=2, default=_plain)
@@ -42,8 +50,7 @@ class Experiment:
     def from_json(cls, text: str) -> Experiment:
         """The experiment that `to_json` described; ConfigError when the text is none."""
         try:
-            values = json.loads(text)
-            return cls(**values)
+            return cls(**json.loads(text))
         except (json.JSONDecodeError, TypeError) as error:
             raise ConfigError(f"This is no experiment as Experiment.to_json writes it: {error}.") from None
 
@@ -51,10 +58,11 @@ class Experiment:
         """Python that builds the model, heads and all, and runs it on the picture."""
         lines = ["import classykit as ck", "", *self._model_lines()]
         if self.image is not None:
-            move = "" if self.device == "cpu" else f".to({self.device!r})"
-            lines += [f"x = ck.preprocess({self.image!r}, model){move}", "output = model(x)"]
+            move = "" if self.device == "cpu" else f".to({_literal(self.device)})"
+            lines += [f"x = ck.preprocess({_literal(self.image)}, model){move}", "output = model(x)"]
             if self.block is not None:
-                lines.append(f"features = ck.capture(model, x, {self.block!r})[{self.block!r}]")
+                block = _literal(self.block)
+                lines.append(f"features = ck.capture(model, x, {block})[{block}]")
         return "\n".join(lines) + "\n"
 
     def _model_lines(self) -> list[str]:
@@ -64,16 +72,16 @@ class Experiment:
         if self.adopted is not None:
             lines = [f"model = ck.ClassyModel.from_model(module)  # your {self.adopted}"]
         elif self.pretrained:
-            lines = [f"model = ck.load_pretrained({name!r})"]
+            lines = [f"model = ck.load_pretrained({_literal(name)})"]
         else:
-            described = ", ".join([repr(name), *(f"{k}={_literal(v)}" for k, v in keys.items())])
+            described = ", ".join([_literal(name), *(f"{k}={_literal(v)}" for k, v in keys.items())])
             lines = [f"model = ck.build_model({described})  # random weights"]
         for head in heads:
             given = {k: v for k, v in head.items() if k not in ("name", "fork_block", "in_plane")}
-            arguments = [repr(head["fork_block"]), repr(head["name"])]
+            arguments = [_literal(head["fork_block"]), _literal(head["name"])]
             arguments += [f"{k}={_literal(v)}" for k, v in given.items()]
             lines.append(f"model.attach_head({', '.join(arguments)})")
-        lines.append("model.eval()" if self.device == "cpu" else f"model.eval().to({self.device!r})")
+        lines.append("model.eval()" if self.device == "cpu" else f"model.eval().to({_literal(self.device)})")
         return lines
 
 
@@ -86,4 +94,11 @@ def _plain(value: Any) -> Any:
 
 
 def _literal(value: Any) -> str:
-    return pprint.pformat(value, width=10**6, compact=True, sort_dicts=False)
+    """A value as Python source, strings in double quotes."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_literal(k)}: {_literal(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_literal, value)) + "]"
+    return repr(value)

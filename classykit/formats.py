@@ -39,5 +39,5 @@ def _scaled(n: float, base: int, units: tuple[str, ...], digits: int) -> str:
     decimals = max(0, digits - 1 - int(math.log10(abs(n)))) if abs(n) >= 1 else digits
     if round(abs(n), decimals) >= base and power < len(units) - 1:  # 999.9 k rounds up to 1.00 M
         n, power, decimals = n / base, power + 1, digits - 1
-    text = f"{n:.{decimals}f}" if power and not float(n).is_integer() or power else f"{n:g}"
+    text = f"{n:.{decimals}f}" if (power and not float(n).is_integer()) or power else f"{n:g}"
     return f"{text} {units[power]}".strip()

@@ -1,37 +1,85 @@
-"""Run a user's model and leave no trace: mode, buffers, hooks and random state are put back."""
+"""Run a user's model and leave no trace: mode, buffers and random state are put back."""
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
+
+
+@dataclass
+class _Visit:
+    """One model that is being run, by one thread or several, and what it was like before the first."""
+
+    before: _Before
+    guests: int = 1
+
+
+_visits: weakref.WeakKeyDictionary[nn.Module, _Visit] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
 
 
 @contextmanager
 def harmless(model: nn.Module) -> Iterator[None]:
     """Within the block ``model`` is in eval mode; afterwards all is as it was, also after an exception.
 
-    Put back are every module's mode, the buffers (where they were written to or replaced) and the random
-    state of the CPU and of the CUDA device that the model lives on. Weights, gradients and hooks are not
-    touched by a pass in the first place.
+    Put back are every module's mode, the buffers (where they were written to or replaced) and the random state
+    of the CPU and of the CUDA devices that the model lives on. Weights, gradients and hooks are not touched by
+    a pass in the first place. Where several threads run one model, the last to leave puts things back.
     """
-    modes = [(m, m.training) for m in model.modules()]
-    buffers = [(m, name, b, b._version, b.clone()) for m in model.modules() for name, b in m._buffers.items()
-               if b is not None]  # fmt: skip
-    devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
-    with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices=devices))
-        try:
-            for module, _ in modes:
+    with _lock:
+        visit = _visits.get(model)
+        if visit is None:
+            _visits[model] = _Visit(_Before(model))
+            for module in model.modules():
                 module.training = False
-            yield
-        finally:
-            for module, training in modes:
-                module.training = training
-            for module, name, buffer, version, before in buffers:
-                if buffer._version != version:
-                    with torch.no_grad():
-                        buffer.copy_(before)
-                module._buffers[name] = buffer
+        else:
+            visit.guests += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            visit = _visits[model]
+            visit.guests -= 1
+            if visit.guests == 0:
+                visit.before.restore()
+                del _visits[model]
+
+
+class _Before:
+    """What a model and the random state are like now."""
+
+    def __init__(self, model: nn.Module):
+        self.modes = [(m, m.training) for m in model.modules()]
+        self.buffers = [
+            (m, name, b, _version(b), b.clone())
+            for m in model.modules()
+            for name, b in m._buffers.items()
+            if b is not None
+        ]
+        self.random = torch.random.get_rng_state()
+        devices = {p.device.index for p in model.parameters() if p.device.type == "cuda"}
+        self.cuda = {d: torch.cuda.get_rng_state(d) for d in devices}
+
+    def restore(self) -> None:
+        for module, training in self.modes:
+            module.training = training
+        for module, name, buffer, version, value in self.buffers:
+            if _version(buffer) != version:
+                with torch.no_grad():
+                    buffer.copy_(value)
+            module._buffers[name] = buffer
+        torch.random.set_rng_state(self.random)
+        for device, state in self.cuda.items():
+            torch.cuda.set_rng_state(state, device)
+
+
+def _version(tensor: Any) -> int | None:
+    """How often a tensor was written to; inference tensors do not know."""
+    return None if tensor.is_inference() else tensor._version

@@ -7,6 +7,8 @@ changed in the copy; parameters and buffers become meta tensors, so nothing is a
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
+from collections.abc import Iterator
 
 import torch
 from torch import nn
@@ -24,20 +26,47 @@ def meta_twin(module: nn.Module, without: nn.Module | None = None) -> nn.Module:
     """
     memo: dict[int, object] = {} if without is None else {id(without): nn.Module()}
     for part in module.modules():
-        for tensor in (*part._parameters.values(), *part._buffers.values(), *vars(part).values()):
-            if isinstance(tensor, torch.Tensor) and id(tensor) not in memo:
+        for tensor in _tensors_of(part):
+            if id(tensor) not in memo:
                 memo[id(tensor)] = _to_meta(tensor)
+        for hooks in _hooks_of(part):
+            memo[id(hooks)] = OrderedDict()
     twin = copy.deepcopy(module, memo)
     for part in twin.modules():
         part.training = False
-        for hooks in (
-            part._forward_hooks,
-            part._forward_pre_hooks,
-            part._backward_hooks,
-            part._backward_pre_hooks,
-        ):
-            hooks.clear()
     return twin
+
+
+def shared_twin(module: nn.Module) -> nn.Module:
+    """A copy of the module tree that shares its tensors and hooks: heads put on it leave the original alone.
+
+    >>> layer = nn.Linear(2, 3)
+    >>> twin = shared_twin(layer)
+    >>> twin is layer, twin.weight is layer.weight
+    (False, True)
+    """
+    memo: dict[int, object] = {}
+    for part in module.modules():
+        memo.update((id(tensor), tensor) for tensor in _tensors_of(part))
+        # the dicts are copied, so that the copy's hooks are its own; what they call is not
+        memo.update((id(hooks), OrderedDict(hooks)) for hooks in _hooks_of(part))
+    return copy.deepcopy(module, memo)
+
+
+def _tensors_of(part: nn.Module) -> Iterator[torch.Tensor]:
+    """The tensors that one module of a tree holds: registered, or in attributes and lists and dicts of them."""
+    for value in (*part._parameters.values(), *part._buffers.values(), *vars(part).values()):
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from (v for v in value if isinstance(v, torch.Tensor))
+        elif isinstance(value, dict):
+            yield from (v for v in value.values() if isinstance(v, torch.Tensor))
+
+
+def _hooks_of(part: nn.Module) -> list[dict]:
+    """The dicts in which torch keeps a module's hooks."""
+    return [value for name, value in vars(part).items() if "_hooks" in name and isinstance(value, dict)]
 
 
 def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
@@ -56,15 +85,3 @@ def dtype_of(module: nn.Module) -> torch.dtype:
         if tensor.is_floating_point():
             return tensor.dtype
     return torch.float32
-
-
-def shared_twin(module: nn.Module) -> nn.Module:
-    """A copy of the module tree that shares its tensors: heads and hooks put on it leave the original alone.
-
-    >>> layer = nn.Linear(2, 3)
-    >>> twin = shared_twin(layer)
-    >>> twin is layer, twin.weight is layer.weight
-    (False, True)
-    """
-    tensors = {id(t): t for t in (*module.parameters(), *module.buffers())}
-    return copy.deepcopy(module, tensors)

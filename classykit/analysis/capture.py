@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.harmless import harmless
 from classykit.errors import BlockError, ShapeError
+from classykit.harmless import harmless
 from classykit.models.blocks import resolve_block
 from classykit.models.classy_model import ClassyModel
 

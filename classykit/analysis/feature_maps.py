@@ -59,6 +59,8 @@ def feature_maps(
         raise ConfigError(f"order is one of {', '.join(map(repr, ORDERS))}, not {order!r}.")
     if scale not in SCALES:
         raise ConfigError(f"scale is one of {', '.join(map(repr, SCALES))}, not {scale!r}.")
+    if start < 0 or (count is not None and count < 1):
+        raise ConfigError(f"start is at least 0 and count at least 1, not {start} and {count}.")
     all_maps, kind, total = _as_maps(features.detach(), frame)
     finite = all_maps.nan_to_num(0.0, 0.0, 0.0)
     if order == "index":

@@ -272,7 +272,13 @@ def inspect(
 
 
 def _twin_of(model: nn.Module) -> ClassyModel:
-    twin = meta_twin(model)
+    try:
+        twin = meta_twin(model)
+    except Exception as error:
+        raise ShapeError(
+            f"{type(model).__name__} cannot be inspected: copying its module tree raised {type(error).__name__}: "
+            f"{error}. Something that it holds cannot be copied."
+        ) from error
     if isinstance(model, ClassyModel):
         heads = model.get_heads()
         if heads:  # the copy has lost its hooks, the heads' among them

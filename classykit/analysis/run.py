@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -29,12 +29,14 @@ class Pass:
         trunk: what the trunk gave: the same, unless heads are attached.
         seconds: measured from the input being on the device to the output being there.
         device: where it ran.
+        features: {block: what it gave}, for the blocks that were asked for.
     """
 
     output: Any
     trunk: Any
     seconds: float
     device: str
+    features: dict[str, Any] = field(default_factory=dict)
 
 
 def devices() -> dict[str, str]:
@@ -79,12 +81,19 @@ def allocate(config: dict[str, Any], inspection: Inspection, device: str = "cpu"
         return build_model(config).eval().to(device)
 
 
-def run_once(model: nn.Module, x: torch.Tensor, on_block: Callable[[int, int], None] | None = None) -> Pass:
+def run_once(
+    model: ClassyModel,
+    x: torch.Tensor,
+    *,
+    blocks: Iterable[str] = (),
+    on_block: Callable[[int, int], None] | None = None,
+) -> Pass:
     """Run a model on a batch in eval mode, without gradients; nothing of the model is changed.
 
     Args:
-        model: a ClassyModel or any module.
+        model: a ClassyModel.
         x: a batch; it is moved to the model's device and dtype.
+        blocks: blocks whose features are wanted as well, from the same pass.
         on_block: called with (blocks done, blocks) while it runs, for showing progress.
 
     Raises ShapeError when the model cannot take such a batch, DeviceError when memory runs out.
@@ -93,7 +102,11 @@ def run_once(model: nn.Module, x: torch.Tensor, on_block: Callable[[int, int], N
     x = x.to(reference.device, reference.dtype)
     noted: list[Any] = []
     handles = [model.register_forward_hook(lambda m, args, output: noted.append(output), prepend=True)]
-    if on_block is not None and isinstance(model, ClassyModel):
+    features: dict[str, Any] = {}
+    for name in blocks:
+        keep = partial(_keep, features, name)
+        handles.append(model.get_submodule(model.find_block(name)[1]).register_forward_hook(keep))
+    if on_block is not None:
         paths = model.block_paths()
         for i, path in enumerate(paths.values()):
             done = partial(on_block, i + 1, len(paths))
@@ -114,7 +127,12 @@ def run_once(model: nn.Module, x: torch.Tensor, on_block: Callable[[int, int], N
     finally:
         for handle in handles:
             handle.remove()
-    return Pass(output, noted[0] if noted else output, seconds, str(x.device))
+    return Pass(output, noted[0] if noted else output, seconds, str(x.device), features)
+
+
+def _keep(features: dict[str, Any], name: str, module: nn.Module, args: Any, output: Any) -> None:
+    # a copy, because a later in-place operation may overwrite what the block gave
+    features.setdefault(name, output.clone() if isinstance(output, torch.Tensor) else output)
 
 
 def top_classes(logits: torch.Tensor, labels: list[str], k: int = 5) -> list[tuple[str, float]]:

@@ -152,6 +152,8 @@ def build_head(config: Mapping[str, Any]) -> ClassyHead:
     """
     if not isinstance(config, Mapping):
         raise ConfigError(f"A head's config is a dict with 'name' and 'unique_id', not {config!r}.")
+    if not all(isinstance(key, str) for key in config):
+        raise ConfigError(f"The keys of a head's config are strings: {dict(config)!r}.")
     for key in ("name", "unique_id"):
         if key not in config:
             raise ConfigError(f"The head config {dict(config)!r} lacks the key {key!r}.")

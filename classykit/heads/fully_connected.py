@@ -38,7 +38,7 @@ class FullyConnectedHead(ClassyHead):
     takes = (MAP2D,)
     Config = FullyConnectedConfig
 
-    def __init__(self, **config: Any):
+    def __init__(self, /, **config: Any):
         cfg = self._read(config)
         self.in_plane, planes = cfg.in_plane, cfg.conv_planes or cfg.in_plane
         self.conv = nn.Conv2d(cfg.in_plane, planes, 1, bias=False) if cfg.conv_planes else None

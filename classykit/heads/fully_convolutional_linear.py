@@ -59,7 +59,7 @@ class FullyConvolutionalLinearHead(ClassyHead):
     takes = (MAP3D,)
     Config = FullyConvolutionalLinearConfig
 
-    def __init__(self, **config: Any):
+    def __init__(self, /, **config: Any):
         cfg = self._read(config)
         self.in_plane = cfg.in_plane
         if cfg.pool_size is None:

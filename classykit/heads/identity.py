@@ -19,7 +19,7 @@ class IdentityHead(ClassyHead):
 
     Config = HeadConfig
 
-    def __init__(self, **config: Any):
+    def __init__(self, /, **config: Any):
         self._read(config)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

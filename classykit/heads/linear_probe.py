@@ -36,7 +36,7 @@ class LinearProbe(ClassyHead):
 
     Config = LinearProbeConfig
 
-    def __init__(self, **config: Any):
+    def __init__(self, /, **config: Any):
         cfg = self._read(config)
         self.in_plane = cfg.in_plane
         self.token_dim = 1 if cfg.tokens == "batch_first" else 0

@@ -37,7 +37,7 @@ class VisionTransformerHead(ClassyHead):
     takes = (VECTOR,)
     Config = VisionTransformerHeadConfig
 
-    def __init__(self, **config: Any):
+    def __init__(self, /, **config: Any):
         cfg = self._read(config)
         self.in_plane, self.normalize_inputs = cfg.in_plane, cfg.normalize_inputs
         layers: OrderedDict[str, nn.Module] = OrderedDict()

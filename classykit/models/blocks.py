@@ -18,6 +18,8 @@ def resolve_block(root: nn.Module, listed: Mapping[str, str], name: str, hidden:
     under ``hidden`` (the attached heads) are never looked at. Raises BlockError otherwise, with the
     candidates or the nearest names.
     """
+    if not isinstance(name, str):
+        raise BlockError(f"A block is named by a string, not {name!r}.")
     if name in listed:
         return name, listed[name]
     paths = [p for p, _ in root.named_modules() if p and p != hidden and not p.startswith(hidden + ".")]

@@ -15,7 +15,7 @@ from classykit.configs import Config, read_config
 from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError, StateError
 from classykit.features import Features
 from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
-from classykit.meta import dtype_of, empty_input, meta_twin
+from classykit.meta import dtype_of, meta_twin
 from classykit.models.blocks import find_blocks, resolve_block
 from classykit.models.state import check_state
 from classykit.models.taps import Tap, Taps
@@ -27,7 +27,9 @@ class HeadDict(nn.Module):
     """The attached heads by unique_id. nn.ModuleDict refuses ids such as "a.b", "keys" or "type"."""
 
     def put(self, head: nn.Module) -> None:
-        self._modules[_escape(head.unique_id)] = head
+        name = _escape(head.unique_id)
+        # a module's own attributes ("type", "training") would hide a child of that name; no escape ends in "%"
+        self._modules[name + "%" if hasattr(self, name) else name] = head
 
     def values(self) -> list[ClassyHead]:
         return list(self._modules.values())
@@ -35,7 +37,7 @@ class HeadDict(nn.Module):
 
 def _escape(unique_id: str) -> str:
     """A string that can be part of a state key; different ids stay different."""
-    return "".join(c if c.isalnum() or c in "_-" else f"%{ord(c):x}" for c in unique_id)
+    return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else f"%{ord(c):06x}" for c in unique_id)
 
 
 class ClassyModel(nn.Module):
@@ -268,6 +270,8 @@ class ClassyModel(nn.Module):
         All or nothing: whatever is raised (see `attach_head`), the old heads stay in place.
         """
         wanted = []
+        if not isinstance(heads, Mapping):
+            raise ConfigError(f"set_heads takes {{block name: [head, ...]}}, not {type(heads).__name__}.")
         for block, of_block in heads.items():
             shown, path = self.find_block(block)
             of_block = [of_block] if isinstance(of_block, (ClassyHead, Mapping)) else list(of_block)
@@ -277,6 +281,8 @@ class ClassyModel(nn.Module):
     def add_heads_from_configs(self, configs: Iterable[Mapping[str, Any]]) -> None:
         """Attach the heads of a model config, each with its ``fork_block``, besides those there are."""
         wanted = []
+        if not isinstance(configs, (list, tuple)):
+            raise ConfigError(f"'heads' is a list of head configs, not {configs!r}.")
         for config in configs:
             if not isinstance(config, Mapping) or "fork_block" not in config:
                 raise ConfigError(f"A head in a model's config names its block as 'fork_block'; found {config!r}.")

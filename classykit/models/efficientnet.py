@@ -235,7 +235,7 @@ class EfficientNet(ClassyModel):
 
     Config = EfficientNetConfig
 
-    def __init__(self, **config: Any):
+    def __init__(self, /, **config: Any):
         cfg = self._read(config)
         self.image_resolution = cfg.scaling.resolution
         self.num_classes = cfg.num_classes

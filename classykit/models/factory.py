@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from classykit.errors import ConfigError
+from classykit.errors import ClassyKitError, ConfigError
 from classykit.models.classy_model import ClassyModel
 from classykit.registry import Registry
 
@@ -78,7 +78,10 @@ def build_model(
     if not isinstance(config, Mapping):
         raise ConfigError(f"A model is described by a name or a config dict, not {type(config).__name__}.")
     if "name" not in config:
-        raise ConfigError(f"A model's config has a 'name'; this one has only {', '.join(map(repr, config)) or 'no keys'}.")
+        keys = ", ".join(map(repr, config)) or "no keys"
+        raise ConfigError(f"A model's config has a 'name'; this one has only {keys}.")
+    if not all(isinstance(key, str) for key in config):
+        raise ConfigError(f"The keys of a config are strings; found {[k for k in config if not isinstance(k, str)]!r}.")
     given = copy.deepcopy({**config, **overrides})
     name, heads = given["name"], given.pop("heads", None) or []
     entry = MODELS[name]
@@ -87,6 +90,11 @@ def build_model(
             model = entry.cls.from_config({**entry.defaults, **given})
         except ConfigError as error:
             raise ConfigError(str(error).replace(f"{entry.cls.__name__}: ", f"{name}: ", 1)) from None
+        except (RuntimeError, MemoryError, OverflowError) as error:
+            if isinstance(error, ClassyKitError):
+                raise
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ConfigError(f"{name}: a model of these sizes cannot be allocated: {reason}") from None
     model._description = given
     if heads:
         model.add_heads_from_configs(heads)

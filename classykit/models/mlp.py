@@ -46,7 +46,7 @@ class MLP(ClassyModel):
 
     Config = MLPConfig
 
-    def __init__(self, **config: Any):
+    def __init__(self, /, **config: Any):
         cfg = self._read(config)
         self.input_dim = width = cfg.input_dim
         layers: list[nn.Module] = []

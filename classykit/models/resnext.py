@@ -12,7 +12,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from classykit.configs import Config, Flag, PositiveInt
+from classykit.configs import Config, Depth, Flag, PositiveInt
 from classykit.errors import StateError
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
@@ -24,7 +24,7 @@ STATE_VERSION = 0.2  # of ClassyVision's ResNeXt states; those without a version
 class ResNeXtConfig(Config):
     """Config of `ResNeXt`."""
 
-    num_blocks: Annotated[list[PositiveInt], Field(min_length=1, max_length=12)] = Field(
+    num_blocks: Annotated[list[Depth], Field(min_length=1, max_length=12)] = Field(
         description="residual blocks in each stage, e.g. [3, 4, 6, 3]"
     )
     init_planes: PositiveInt = Field(64, description="channels of the stem")
@@ -180,7 +180,7 @@ class ResNeXt(ClassyModel):
 
     Config = ResNeXtConfig
 
-    def __init__(self, **config: Any):
+    def __init__(self, /, **config: Any):
         cfg = self._read(config)
         self.small_input = cfg.small_input
         self.initial_block = Stem(cfg.init_planes, cfg.small_input)

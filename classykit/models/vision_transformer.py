@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import nn
 
-from classykit.configs import Config, PositiveInt, Probability
+from classykit.configs import Config, Depth, PositiveInt, Probability
 from classykit.errors import ShapeError, StateError
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
@@ -40,7 +40,7 @@ class VisionTransformerConfig(Config):
 
     image_size: PositiveInt = Field(description="side of the input, px; a multiple of patch_size")
     patch_size: PositiveInt = Field(description="side of a patch, px")
-    num_layers: Annotated[int, Field(strict=True, gt=0, le=1024)] = Field(description="encoder layers")
+    num_layers: Depth = Field(description="encoder layers")
     num_heads: PositiveInt = Field(description="attention heads; divides hidden_dim")
     hidden_dim: PositiveInt = Field(description="channels of a token")
     mlp_dim: PositiveInt = Field(description="hidden channels of a layer's MLP")
@@ -184,7 +184,7 @@ class VisionTransformer(ClassyModel):
 
     Config = VisionTransformerConfig
 
-    def __init__(self, **config: Any):
+    def __init__(self, /, **config: Any):
         cfg = self._read(config)
         self.image_size, self.patch_size, self.hidden_dim = cfg.image_size, cfg.patch_size, cfg.hidden_dim
         self.classifier = cfg.classifier

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from classykit.analysis.feature_maps import feature_maps
+from classykit.errors import ConfigError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,6 +43,8 @@ def feature_grid(
     """
     from classykit.plots.figure import NotebookFigure
 
+    if columns < 1:
+        raise ConfigError(f"columns is at least 1, not {columns}.")
     chosen = feature_maps(features, order, scale, count=count)
     columns = min(columns, len(chosen.channels))
     rows = math.ceil(len(chosen.channels) / columns)

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.harmless import harmless
 from classykit.errors import ClassyKitError, StateError, WeightsError
+from classykit.harmless import harmless
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.models.state import check_state
@@ -26,6 +26,7 @@ class Conversion:
     family: str
     rules: Callable[[nn.Module], list[keymaps.Rule]]
     keys: Callable[[nn.Module], dict[str, Any]] = lambda source: {}
+    classifier: Callable[[nn.Module], nn.Module] = lambda source: source.fc
     head: str | None = None
     head_block: Callable[[ClassyModel], str] = lambda model: model.block_names[-1]
 
@@ -39,6 +40,7 @@ CONVERSIONS = {
     "torchvision.models.efficientnet.EfficientNet": Conversion(
         "EfficientNet",
         rules=lambda source: keymaps.TORCHVISION_EFFICIENTNET,
+        classifier=lambda source: source.classifier[-1],
         # torchvision's B0-B4 keep torch's epsilon, which no parameter shows
         keys=lambda source: {
             "bn_epsilon": source.features[0][1].eps,
@@ -50,6 +52,7 @@ CONVERSIONS = {
         "VisionTransformer",
         rules=lambda source: keymaps.TORCHVISION_VIT,
         keys=lambda source: {"image_size": source.image_size},
+        classifier=lambda source: source.heads.head,
         head="vision_transformer_head",
     ),
 }
@@ -93,7 +96,9 @@ def convert_module(name: str, source: nn.Module) -> ClassyModel:
     if conversion.head is not None:
         head.load_state_dict({k: v.clone() for k, v in head_state.items()}, strict=True, assign=True)
     model.eval()
-    _compare(model, source, f"{where}, converted to {name},")
+    classifiers = ([m for m in (head if conversion.head else model.fc).modules() if isinstance(m, nn.Linear)][-1],
+                   conversion.classifier(source))  # fmt: skip
+    _compare(model, source, classifiers, f"{where}, converted to {name},")
     return model
 
 
@@ -101,23 +106,35 @@ def _last_linear(head_state: dict[str, torch.Tensor]) -> int:
     return [v.shape[0] for k, v in head_state.items() if k.endswith("weight")][-1]
 
 
-def _compare(model: ClassyModel, source: nn.Module, what: str) -> None:
+def _compare(model: ClassyModel, source: nn.Module, classifiers: tuple[nn.Module, nn.Module], what: str) -> None:
     """Raise WeightsError unless both give the same logits for one random picture.
 
     Settings without parameters (activation, padding, epsilon) pass a strict load and still change the answer.
+    What goes into the classifiers is compared too: a fresh ViT's is zero and would hide any difference.
     """
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(1, *model.input_shape, generator=generator)
-    reference = next(source.parameters())
-    with harmless(source), torch.no_grad():
-        theirs = source(x.to(reference.device, reference.dtype)).float().cpu()
-        try:
-            ours = model(x.to(next(model.parameters()).dtype)).float()
-        except ClassyKitError as error:
-            raise WeightsError(f"{what} does not run: {error}") from None
-    difference = (ours - theirs).abs().max().item() / max(1.0, theirs.abs().max().item())
-    if not difference <= TOLERANCE:
-        raise WeightsError(
-            f"{what} gives other logits (relative difference {difference:.2g}): some setting that no weight shows, "
-            f"such as an activation, padding or epsilon, is not the same."
-        )
+    x = torch.randn(1, *model.input_shape, generator=torch.Generator().manual_seed(0))
+    try:
+        ours = _answer(model, classifiers[0], x)
+    except ClassyKitError as error:
+        raise WeightsError(f"{what} does not run: {error}") from None
+    theirs = _answer(source, classifiers[1], x)
+    for name, a, b in zip(("features", "logits"), ours, theirs, strict=True):
+        difference = (a - b).abs().max().item() / max(1e-3, b.abs().max().item())
+        if not difference <= TOLERANCE:
+            raise WeightsError(
+                f"{what} gives other {name} (relative difference {difference:.2g}): some setting that no weight "
+                f"shows, such as an activation, padding or epsilon, is not the same."
+            )
+
+
+def _answer(model: nn.Module, classifier: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(what goes into the classifier, the logits)"""
+    features: list[torch.Tensor] = []
+    handle = classifier.register_forward_pre_hook(lambda module, args: features.append(args[0]))
+    reference = next(model.parameters())
+    try:
+        with harmless(model), torch.no_grad():
+            logits = model(x.to(reference.device, reference.dtype))
+    finally:
+        handle.remove()
+    return features[0].float().cpu(), logits.float().cpu()

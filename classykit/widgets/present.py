@@ -140,9 +140,8 @@ def head_choices(info: BlockInfo) -> list[dict[str, Any]]:
     for name in HEADS:
         reason = HEADS[name].misfit(info.features) if info.features is not None else "gives no features"
         detail = reason or _detail(HEADS[name], info)
-        choices.append(
-            {"name": name, "title": name.replace("_", " ").removesuffix(" head"), "fits": reason is None, "detail": detail}
-        )
+        title = name.replace("_", " ").removesuffix(" head")
+        choices.append({"name": name, "title": title, "fits": reason is None, "detail": detail})
     return sorted(choices, key=lambda c: not c["fits"])
 
 

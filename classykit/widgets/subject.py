@@ -42,7 +42,7 @@ class Subject:
         self.inspection: Inspection = self._inspect()
 
     def _inspect(self) -> Inspection:
-        return inspect(self._described if self.adopted else self.config)
+        return inspect(self._described)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -96,14 +96,18 @@ class Subject:
         """Attach a head wherever the model stands; all or nothing. Returns its unique_id."""
         attached = self._described.attach_head(block, copy.deepcopy(head), unique_id=unique_id, **keys)
         if self.live is not None and self.live is not self._described:
-            with torch.random.fork_rng(devices=[]):  # exploring does not spend the user's random numbers
-                config = attached.config
-                if isinstance(head, ClassyHead):
-                    self.live.attach_head(block, copy.deepcopy(head))
-                else:
-                    self.live.add_heads_from_configs([{**config, "fork_block": block}])
+            self._attach_live(self.live, block, attached)
         self.inspection = self._inspect()
         return attached.unique_id
+
+    @staticmethod
+    def _attach_live(live: ClassyModel, block: str, described: ClassyHead) -> None:
+        """Give the allocated model the described head: with its weights when it has some, else random ones."""
+        if any(p.device.type == "meta" for p in described.parameters()):
+            with torch.random.fork_rng(devices=[]):  # exploring does not spend the user's random numbers
+                live.add_heads_from_configs([{**described.config, "fork_block": block}])
+        else:
+            live.attach_head(block, copy.deepcopy(described).to(next(live.parameters()).device))
 
     def remove_head(self, unique_id: str) -> None:
         """Remove a head wherever the model stands."""
@@ -118,17 +122,25 @@ class Subject:
             if self.adopted is not None:
                 raise DeviceError(f"{self.adopted} has no weights (it is on the meta device), so it cannot run.")
             self.live = self._allocate(device)
-        if next(self.live.parameters(), torch.empty(0)).device != torch.device(device):
+        if not self.is_live_on(device):
             check_fits(self.inspection, device)
             # an adopted module shares its weights with the user's, which stays where it is
             self.live = (copy.deepcopy(self.live) if self.adopted else self.live).to(device)
         return self.live
 
+    def is_live_on(self, device: str) -> bool:
+        """Whether its weights are on ``device`` already."""
+        if self.live is None:
+            return False
+        return next(self.live.parameters(), torch.empty(0)).device == torch.device(device)
+
     def _allocate(self, device: str) -> ClassyModel:
-        if not self.trained:
-            return allocate(self.config, self.inspection, device)
-        check_fits(self.inspection, device)
-        model = load_pretrained(self.config["name"])
-        with torch.random.fork_rng(devices=[]):
-            model.add_heads_from_configs(self.config.get("heads", []))
+        if self.trained:
+            check_fits(self.inspection, device)
+            model = load_pretrained(self.config["name"])
+        else:
+            trunk = {k: v for k, v in self.config.items() if k != "heads"}
+            model = allocate(trunk, self.inspection, device)
+        for block, head in self.heads().values():
+            self._attach_live(model, block, head)
         return model.eval()

@@ -1,7 +1,7 @@
 """The views that people click: each one a thin anywidget, one ES module and one stylesheet under `static/`.
 
-A view holds no logic. Its traits say what is on the screen, in finished words and figures; what a person does comes
-back as a message `{"type": ..., ...}`, for `view.on_msg` to hand on. The Explorer is their controller.
+A view holds no logic. Its traits say what is on the screen, in finished words and figures; what a person does
+comes back as a message `{"type": ..., ...}`, for `view.on_msg` to hand on. The Explorer is their controller.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ def _read(name: str) -> str:
 
 
 def _module(name: str) -> str:
-    """One view's ES module: the shared helpers go in front, as a module loaded from a blob can import nothing."""
+    """One view's ES module. The shared helpers go in front: loaded from a blob, it can import nothing."""
     return _read("common.js") + "\n" + _read(f"{name}.js")
 
 
@@ -36,7 +36,7 @@ class ModelBar(anywidget.AnyWidget):
     _esm = _module("model_bar")
     _css = _style("model_bar")
 
-    state = traitlets.Dict(help="name, family, groups, trained, custom, facts, device, devices, totals").tag(sync=True)
+    state = traitlets.Dict(help="name, family, groups, trained, facts, devices, totals, ...").tag(sync=True)
     status = traitlets.Unicode(help="what is going on, announced politely").tag(sync=True)
     error = traitlets.Unicode(help="what went wrong, in plain words; empty hides it").tag(sync=True)
     busy = traitlets.Bool(False, help="whether something is under way").tag(sync=True)
@@ -65,11 +65,11 @@ class BlockPanel(anywidget.AnyWidget):
     _esm = _module("block_panel")
     _css = _style("block_panel")
 
-    state = traitlets.Dict(help="name, type, input, output, stride, rows, heads, attached, num_classes").tag(sync=True)
+    state = traitlets.Dict(help="name, type, input, output, stride, rows, heads, ...").tag(sync=True)
 
 
 class FeatureView(anywidget.AnyWidget):
-    """The picture, what the model says about it, and what the chosen block's channels see; all blocks as a table.
+    """The picture, what the model says about it, what the block's channels see; all blocks in figures.
 
     Messages: `image` (`name`), `upload` (`name`, and the file as the one buffer), `run`, `order` (`order`),
     `scale` (`scale`), `page` (`offset`), `select` (`block`).
@@ -78,7 +78,7 @@ class FeatureView(anywidget.AnyWidget):
     _esm = _module("feature_view")
     _css = _style("feature_view")
 
-    state = traitlets.Dict(help="images, image, picture, predictions, block, features, hint, table, ...").tag(sync=True)
+    state = traitlets.Dict(help="picture, predictions, block, features, hint, table, ...").tag(sync=True)
     pixels = traitlets.Bytes(
         help="uint16, little-endian, maps × height × width: 0 is that map's low, 65535 its high"
     ).tag(sync=True)

@@ -1,4 +1,4 @@
-"""The views without a browser: what they are made of, and that their traits hold what the Explorer puts in."""
+"""The views without a browser: what they are made of, and that their traits hold what is put in."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("anywidget")
 
-from classykit.widgets import views  # noqa: E402
+from classykit.widgets import views
 
 VIEWS = [getattr(views, name) for name in views.__all__]
 

@@ -18,10 +18,13 @@ const tail = (text, most) => (text.length > most ? `…${text.slice(1 - most).re
 const ends = (text, most) =>
   text.length > most ? `${text.slice(0, Math.ceil(most / 2))}…${text.slice(1 - Math.floor(most / 2))}` : text;
 
-const blockHeight = (block) => {
-  if (block.height > 0) return clamp(26 + 23 * Math.log2(block.height / 7), 10, 150);
-  return block.kind === "tokens" ? 84 : 40;
-};
+// Tokens stand for the square map that they would make, a vector for a single place. Where nothing has a resolution
+// the height says nothing, and is only pleasant.
+function blockHeight(block, spatial) {
+  if (!spatial && block.kind === "vector") return 40;
+  const side = block.height || (block.kind === "tokens" ? Math.sqrt(parseInt(block.shape, 10) || 196) : 1);
+  return clamp(26 + 23 * Math.log2(side / 7), 12, 150);
+}
 
 const blockWidth = (block, scale) =>
   clamp((14 + 1.8 * Math.sqrt(Math.max(block.width || 1, 1))) * scale, NARROWEST, 120);
@@ -36,6 +39,7 @@ function across(state, scale, family) {
   const input = { x: EDGE + (label - PICTURE) / 2, middle: EDGE + label / 2 };
   let x = EDGE + label + between;
   const all = state.blocks ?? [];
+  const spatial = all.some((block) => block.kind !== "vector");
   for (let start = 0; start < all.length; ) {
     let end = start;
     while (end < all.length && all[end].group === all[start].group) end++;
@@ -48,7 +52,7 @@ function across(state, scale, family) {
     let left = x + (slot - own) / 2;
     const rule = [Math.min(left, x + 2), Math.max(left + own, x + slot - 2)];
     members.forEach((block, i) => {
-      const place = { block, x: left, width: widths[i], height: blockHeight(block), group: start, nth: i };
+      const place = { block, x: left, width: widths[i], height: blockHeight(block, spatial), group: start, nth: i };
       place.label = tail(block.label ?? block.name, 16);
       place.count = block.width ? String(block.width) : "";
       blocks.push(place);
@@ -321,7 +325,7 @@ function render({ model, el }) {
         middle: place.x + place.width / 2,
         width: textWidth(place[key], size, family, place.block.name === selected ? 600 : 400),
       }));
-    const named = thin(labels("label", 11), 4);
+    const named = thin(labels("label", 11), 3);
     const counted = thin(labels("count", 10), 5);
 
     drawBack(now, axis, low);

@@ -183,18 +183,30 @@ function featureGrid(model, picture) {
     return maps[index].low + part * (maps[index].high - maps[index].low);
   };
 
+  // A vector comes as one map with its values in rows, the last of which need not be full.
+  const isVector = () => drawn.features.kind === "vector";
+  const valuesOf = ({ values, width, height }) => values ?? width * height;
+
   function describe(index, x, y) {
     const { maps, width, height } = drawn.features;
+    const value = `value ${figure(valueAt(index, x, y))}`;
+    if (isVector()) {
+      picture.point(null);
+      const place = y * width + x;
+      return say(picture.readout, place < valuesOf(drawn.features) ? `feature ${place} · ${value}` : "");
+    }
     const place = width * height === 1 ? "" : height === 1 ? ` at ${x}` : ` at (${x}, ${y})`;
-    say(picture.readout, `channel ${maps[index].channel}${place} · value ${figure(valueAt(index, x, y))}`);
-    picture.point(drawn.features.kind === "vector" || width * height === 1 ? null : { x, y, width, height });
+    say(picture.readout, `channel ${maps[index].channel}${place} · ${value}`);
+    // A strip has no places on the picture.
+    picture.point(height === 1 ? null : { x, y, width, height });
   }
 
   function strongest(index) {
     const { width, height } = drawn.features;
     const page = drawn.numbers.subarray(index * width * height, (index + 1) * width * height);
     let best = 0;
-    for (let i = 1; i < page.length; i++) if (page[i] > page[best]) best = i;
+    const end = isVector() ? valuesOf(drawn.features) : page.length;
+    for (let i = 1; i < end; i++) if (page[i] > page[best]) best = i;
     return [best % width, Math.floor(best / width)];
   }
 
@@ -203,7 +215,7 @@ function featureGrid(model, picture) {
     const index = drawn && chosen && chosen.block === state().block ? indexOf(chosen.channel) : -1;
     if (index >= 0) return describe(index, chosen.x, chosen.y);
     picture.point(null);
-    say(picture.readout, drawn ? "Point at a map to read its values." : "");
+    say(picture.readout, drawn ? `Point at ${isVector() ? "a cell" : "a map"} to read values.` : "");
   }
 
   const indexOf = (channel) => drawn.features.maps.findIndex((map) => map.channel === channel);
@@ -251,8 +263,8 @@ function featureGrid(model, picture) {
       node: h("div", { class: "ck-map-cell" }, canvas, label),
       update(map, i) {
         index = i;
-        put(canvas, "aria-label", `channel ${map.channel}`);
-        say(label, map.channel);
+        put(canvas, "aria-label", isVector() ? `${valuesOf(drawn.features)} values` : `channel ${map.channel}`);
+        say(label, isVector() ? "" : map.channel);
         paint(canvas, i);
       },
     };
@@ -266,9 +278,12 @@ function featureGrid(model, picture) {
     const image = context.createImageData(width, height);
     const out = new Uint32Array(image.data.buffer);
     const from = index * out.length;
-    for (let i = 0; i < out.length; i++) out[i] = VIRIDIS[drawn.numbers[from + i] >> 8];
+    const end = isVector() ? valuesOf(drawn.features) : out.length;
+    for (let i = 0; i < end; i++) out[i] = VIRIDIS[drawn.numbers[from + i] >> 8];
     context.putImageData(image, 0, 0);
     canvas.style.aspectRatio = `${width} / ${height}`;
+    // Small maps show their cells; large ones are drawn smaller than they are, where leaving cells out would flicker.
+    canvas.style.imageRendering = width > 80 ? "auto" : "pixelated";
   }
 
   function mark() {
@@ -291,11 +306,12 @@ function featureGrid(model, picture) {
     hint.hidden = Boolean(drawn) || !hint.textContent;
     chip.hidden = !state().untrained;
     if (drawn) {
-      const { maps, channels, width, height, offset = 0, page_size = 24, kind } = now;
+      const { maps, channels, width, height, offset = 0, page_size = 24 } = now;
       say(heading, state().block);
-      say(size, width * height === 1 ? "" : height === 1 ? `${width} values` : `${width} × ${height}`);
-      grid.classList.toggle("ck-strips", width > 8 * height);
-      grid.classList.toggle("ck-few", kind === "vector" || width * height === 1);
+      const shape = height === 1 ? (width === 1 ? "" : `${width} tokens`) : `${width} × ${height}`;
+      say(size, isVector() ? `${valuesOf(now)} values` : shape);
+      grid.classList.toggle("ck-strips", !isVector() && width > 8 * height);
+      grid.classList.toggle("ck-single", isVector());
       pager.hidden = channels <= page_size;
       say(range, `${offset + 1}–${offset + maps.length} of ${channels}`);
       put(before, "aria-disabled", target(-1) === null ? "true" : null);
@@ -322,6 +338,7 @@ function blockTable(model) {
   const table = h("table", { class: "ck-table" }, h("thead", {}, head), body);
   const node = h("div", { class: "ck-table-box" }, table);
   const state = () => model.get("state") ?? {};
+  let seen = null; // the block whose row was brought into sight
 
   function createCell(tag, props) {
     const cell = h(tag, props);
@@ -357,9 +374,20 @@ function blockTable(model) {
     const cells = (row) => row.map((text, i) => ({ id: String(i), text: String(text ?? ""), right: Boolean(right[i]) }));
     follow(head, cells(columns), (cell) => cell.id, () => createCell("th", { scope: "col" }));
     follow(body, rows.map(cells), (row) => row[0].text, createRow);
+    reveal();
   }
 
-  return { node, update };
+  // Brings a newly chosen row into sight, moving the table alone and only as far as it takes.
+  function reveal() {
+    const row = body.querySelector("[aria-current]");
+    if (!node.clientHeight || seen === state().block || !row) return;
+    seen = state().block;
+    const top = row.offsetTop - head.offsetHeight;
+    if (top < node.scrollTop) node.scrollTop = top;
+    else node.scrollTop = Math.max(node.scrollTop, row.offsetTop + row.offsetHeight - node.clientHeight);
+  }
+
+  return { node, update, reveal };
 }
 
 function render({ model, el }) {
@@ -404,7 +432,10 @@ function render({ model, el }) {
       put(button, "tabindex", name === tab ? "0" : "-1");
       panels[name].hidden = name !== tab;
     }
-    tools.hidden = tab !== "features" || !(model.get("state") ?? {}).features;
+    table.reveal();
+    const { features } = model.get("state") ?? {};
+    // One map has no order, and no scale to share.
+    tools.hidden = tab !== "features" || !features || features.kind === "vector";
   }
 
   async function upload(file) {

@@ -1,0 +1,113 @@
+"""Notebook 01 as a person uses it: run all, choose, click, type, attach, run, look, copy."""
+
+import re
+
+import pytest
+from lab import DARK, kernel_eval, run_all, set_theme
+from playwright.sync_api import expect
+
+NOTEBOOK = "notebooks/01_explore.ipynb"
+
+# How many different colours a canvas shows: a blank or half-drawn map has few.
+COLOURS = """canvas => {
+    const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    const seen = new Set();
+    for (let i = 0; i < d.length; i += 4) seen.add((d[i] << 16) | (d[i + 1] << 8) | d[i + 2]);
+    return seen.size;
+}"""
+
+
+def block(app, name):
+    return app.get_by_role("option", name=re.compile(rf"^{re.escape(name)},"))
+
+
+def choose(app, name):
+    app.get_by_role("button", name=re.compile("^Model ")).click()
+    app.get_by_label("Search models").fill(name)
+    app.get_by_role("listbox", name="Models").get_by_role("option", name=name, exact=True).click()
+
+
+@pytest.fixture
+def app(lab, page):
+    app = page.locator(".classykit-explorer").first
+    app.kernel = run_all(page, lab, NOTEBOOK)
+    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    expect(app.get_by_role("status").first).to_contain_text("ran in")
+    return app
+
+
+def test_a_person_s_first_five_minutes(lab, page, app, shots):
+    ask = lambda **expressions: kernel_eval(lab, app.kernel, **expressions)  # noqa: E731
+
+    # a trained model, a real picture, and what it says
+    expect(app).to_contain_text("trained · ImageNet-1k")
+    expect(app).to_contain_text("Egyptian cat")
+    page.screenshot(path=shots / "explorer-light.png", full_page=True)
+
+    # a block by mouse: its figures, and its feature maps in colour
+    block(app, "block3-1").click()
+    expect(app.get_by_role("heading", name="block3-1").first).to_be_visible()
+    expect(app).to_contain_text("83.2 k")
+    first = app.locator("canvas").first
+    expect(app.locator("canvas")).to_have_count(24)
+    page.wait_for_function("() => document.querySelector('.classykit-explorer canvas').width === 14")
+    assert first.evaluate(COLOURS) > 30
+    assert ask(b="app.selected_block") == {"b": "block3-1"}
+
+    # a block by keyboard: arrows move, Enter selects
+    block(app, "block3-1").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(block(app, "block4-0")).to_be_focused()
+    assert ask(b="app.selected_block") == {"b": "block3-1"}
+    page.keyboard.press("Enter")
+    expect(block(app, "block4-0")).to_have_attribute("aria-selected", "true")
+    expect(app.get_by_role("heading", name="block4-0").first).to_be_visible()
+    assert ask(b="app.selected_block") == {"b": "block4-0"}
+
+    # a head: refused in words when it makes no sense, attached, shown, removed
+    app.get_by_label("Classes").fill("0")
+    app.get_by_role("button", name=re.compile("^Attach")).click()
+    expect(app.get_by_role("alert")).to_contain_text("at least one class")
+    app.get_by_label("Classes").fill("7")
+    app.get_by_label("Name").fill("my <b>head</b>")
+    app.get_by_role("button", name=re.compile("^Attach")).click()
+    expect(app.get_by_role("button", name="Remove head my <b>head</b>")).to_be_visible()
+    expect(app.get_by_role("alert")).to_be_hidden()
+    heads = ask(h="[h.unique_id for h in app.model.get_heads()['block4-0']]", c="app.config['heads'][0]['in_plane']")
+    assert heads == {"h": ["my <b>head</b>"], "c": 112}
+    expect(app.locator("pre")).to_contain_text('model.attach_head("block4-0"')
+
+    # a run with the head, and the code on the clipboard
+    app.get_by_role("button", name="Run", exact=True).click()
+    expect(app).to_contain_text("my <b>head</b> gave 1×7")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    app.get_by_role("button", name="Copy code").click()
+    expect(app).to_contain_text("Copied")
+    code = page.evaluate("() => navigator.clipboard.readText()")
+    assert ask(c="app.to_code()") == {"c": code}
+    page.screenshot(path=shots / "explorer-head.png", full_page=True)
+    app.get_by_role("button", name="Remove head my <b>head</b>").click()
+    expect(app.locator("pre")).not_to_contain_text("attach_head")
+    assert ask(h="app.model.get_heads()") == {"h": {}}
+
+    # another picture; and one that is none
+    app.get_by_label("Picture", exact=True).select_option("coffee")
+    expect(app).to_contain_text("espresso")
+    app.locator("input[type=file]").set_input_files({"name": "no.png", "mimeType": "image/png", "buffer": b"no picture"})
+    expect(app.get_by_role("alert")).to_be_visible()
+    app.get_by_role("button", name="Dismiss").click()
+    expect(app.get_by_role("alert")).to_be_hidden()
+    assert ask(i="app.image") == {"i": "coffee"}
+
+    # another model: drawn at once, untrained and said to be, allocated by Run only
+    choose(app, "resnet18")
+    expect(block(app, "block3-1")).to_be_visible()
+    expect(app).to_contain_text("untrained")
+    assert ask(d="next(app.model.parameters()).device.type") == {"d": "meta"}
+    app.get_by_role("button", name="Run", exact=True).click()
+    expect(app.locator("canvas").first).to_be_visible()
+    assert ask(d="next(app.model.parameters()).device.type") == {"d": "cpu"}
+
+    set_theme(page, DARK)
+    page.screenshot(path=shots / "explorer-dark.png", full_page=True)
