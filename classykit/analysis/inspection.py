@@ -172,15 +172,24 @@ class Inspection:
             text += "; not counted: " + ", ".join(f"{op} ×{n}" for op, n in self.uncounted.items())
         return text
 
+    def _table(self) -> tuple[list[str], set[int], list[list[str]]]:
+        """(headings, which columns hold figures, rows); without the column of heads when there are none."""
+        headings = ["block", "type", "output", "stride", "params", "MACs", "activations", "heads"]
+        rows = [list(row) for row in self._rows()]
+        if not any(row[-1] for row in rows):
+            headings.pop()
+            rows = [row[:-1] for row in rows]
+        return headings, {3, 4, 5, 6}, rows
+
     def __str__(self) -> str:
-        head = ("block", "type", "output", "stride", "params", "MACs", "activations", "heads")
-        rows = [head, *self._rows()]
-        shown = [i for i in range(len(head)) if i != 7 or any(r[7] for r in rows[1:])]
-        width = {i: max(len(r[i]) for r in rows) for i in shown}
-        right = {3, 4, 5, 6}
+        headings, figures, rows = self._table()
+        widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
         lines = [
-            "  ".join(r[i].rjust(width[i]) if i in right else r[i].ljust(width[i]) for i in shown).rstrip()
-            for r in rows
+            "  ".join(
+                text.rjust(width) if i in figures else text.ljust(width)
+                for i, (text, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in [headings, *rows]
         ]
         rule = "─" * max(map(len, lines))
         return "\n".join([self._title, rule, lines[0], rule, *lines[1:], rule, self._totals])
@@ -188,33 +197,30 @@ class Inspection:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """The table with bars for the shares of parameters and MACs; readable without a kernel, in any theme."""
-        cell = "padding:1px 8px;text-align:{};white-space:nowrap;border:0"
-        left, right = cell.format("left"), cell.format("right")
-        head = "".join(
-            f'<th style="{right if i in (3, 4, 5, 6) else left}">{text}</th>'
-            for i, text in enumerate(("block", "type", "output", "stride", "params", "MACs", "activations", "heads"))
-        )
+        """The table with bars for parameters and MACs; readable without a kernel, in any theme."""
+        headings, figures, rows = self._table()
+        # a bar behind the figure, as long as its share of the largest block's
+        largest = {4: max(b.params for b in self.blocks) or 1, 5: max(b.macs for b in self.blocks) or 1}
         body = []
-        for info, row in zip(self.blocks, self._rows(), strict=True):
-            shares = {4: info.params / (self.params or 1), 5: info.macs / (self.macs or 1)}
-            cells = []
-            for i, text in enumerate(row):
-                bar = ""
-                if i in shares:  # a bar behind the figure, as long as its share of the largest possible
-                    bar = (
-                        f"background:linear-gradient(#5b9bd544,#5b9bd544) left/{100 * shares[i]:.1f}% 100% no-repeat"
-                    )
-                align = right if i in (3, 4, 5, 6) else left
-                cells.append(f'<td style="{align};{bar}">{html.escape(text)}</td>')
-            body.append(f"<tr>{''.join(cells)}</tr>")
+        for info, row in zip(self.blocks, rows, strict=True):
+            share = {4: info.params / largest[4], 5: info.macs / largest[5]}
+            body.append("".join(_cell("td", text, i in figures, share.get(i)) for i, text in enumerate(row)))
+        head = "".join(_cell("th", text, i in figures) for i, text in enumerate(headings))
         return (
             '<div style="overflow-x:auto"><table style="border-collapse:collapse;font-size:12px;'
             'font-variant-numeric:tabular-nums">'
             f'<caption style="text-align:left;padding:4px 8px"><b>{html.escape(self._title)}</b><br>'
             f"{html.escape(self._totals)}</caption><thead><tr>{head}</tr></thead>"
-            f"<tbody>{''.join(body)}</tbody></table></div>"
+            f"<tbody>{''.join(f'<tr>{cells}</tr>' for cells in body)}</tbody></table></div>"
         )
+
+
+def _cell(tag: str, text: str, is_figure: bool, share: float | None = None) -> str:
+    style = f"padding:1px 8px;text-align:{'right' if is_figure else 'left'};white-space:nowrap;border:0"
+    if share is not None:
+        bar = "linear-gradient(#5b9bd555,#5b9bd555) right"
+        style += f";min-width:84px;background:{bar}/{100 * share:.1f}% 76% no-repeat"
+    return f'<{tag} style="{style}">{html.escape(text)}</{tag}>'
 
 
 def inspect(

@@ -50,21 +50,22 @@ def feature_grid(
     rows = math.ceil(len(chosen.channels) / columns)
     side = 2 if image is not None else 0  # columns that the picture takes
     height = max(rows, side if image is not None else 1) * 1.2 + (0.5 if title else 0.2)
-    figure = NotebookFigure(figsize=((columns + side) * 1.1, height), layout="constrained", dpi=100)
+    ink = {"color": "#808790"}  # on light and dark pages alike
+    figure = NotebookFigure(figsize=((columns + side) * 1.1, height), layout="constrained", dpi=100, facecolor="none")
     grid = figure.add_gridspec(max(rows, side), columns + side)
     if image is not None:
         from classykit.images import load_image
 
         axes = figure.add_subplot(grid[:side, :side])
         axes.imshow(load_image(image))
-        axes.set_title("input", fontsize=8)
+        axes.set_title("input", fontsize=8, **ink)
         axes.axis("off")
     for i, (channel, picture) in enumerate(zip(chosen.channels, chosen.maps, strict=True)):
         axes = figure.add_subplot(grid[i // columns, side + i % columns])
         low, high = chosen.limits[i].tolist()
         axes.imshow(picture, cmap="viridis", vmin=low, vmax=max(high, low + 1e-12), interpolation="nearest")
-        axes.set_title(str(channel) if chosen.kind != "vector" else "values", fontsize=8, pad=2)
+        axes.set_title(str(channel) if chosen.kind != "vector" else "values", fontsize=8, pad=2, **ink)
         axes.axis("off")
     if title:
-        figure.suptitle(title, fontsize=10, x=0.01, ha="left")
+        figure.suptitle(title, fontsize=10, x=0.01, ha="left", **ink)
     return figure

@@ -74,14 +74,15 @@ function render({ model, el }) {
     const label = h("span", { class: "ck-label" });
     const line = bar();
     const value = h("span", { class: "ck-value" });
+    const part = h("span", { class: "ck-value ck-soft ck-small", title: "share of the whole model" });
     return {
-      node: h("div", { class: "ck-row" }, label, line.node, value),
+      node: h("div", { class: "ck-row" }, label, line.node, value, part),
       update(row) {
         say(label, row.label);
         say(value, row.value);
         line.node.style.visibility = row.share == null ? "hidden" : "";
         line.update(row.share ?? 0);
-        put(value.parentNode, "title", row.percent ? `${row.percent} of the whole` : null);
+        say(part, row.percent);
       },
     };
   }
