@@ -99,7 +99,7 @@ def _pass(
         if len(seen) == len(paths):
             raise _AllSeen
 
-    handles = [model.get_submodule(p).register_forward_hook(partial(note, p), prepend=True) for p in paths]
+    handles = [model.get_submodule(p).register_forward_hook(partial(note, p)) for p in paths]
     try:
         model(x)
     except _AllSeen:

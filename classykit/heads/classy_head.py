@@ -67,6 +67,8 @@ class ClassyHead(nn.Module):
 
         Raises ConfigError for keys or values that do not belong.
         """
+        if not all(isinstance(key, str) for key in config):
+            raise ConfigError(f"The keys of a head's config are strings: {dict(config)!r}.")
         return cls(**{k: v for k, v in config.items() if k not in ("name", "fork_block")})
 
     @property
@@ -152,8 +154,6 @@ def build_head(config: Mapping[str, Any]) -> ClassyHead:
     """
     if not isinstance(config, Mapping):
         raise ConfigError(f"A head's config is a dict with 'name' and 'unique_id', not {config!r}.")
-    if not all(isinstance(key, str) for key in config):
-        raise ConfigError(f"The keys of a head's config are strings: {dict(config)!r}.")
     for key in ("name", "unique_id"):
         if key not in config:
             raise ConfigError(f"The head config {dict(config)!r} lacks the key {key!r}.")

@@ -344,6 +344,8 @@ class ClassyModel(nn.Module):
             features, output, changed = seen[path] if seen is not None else (None, None, True)
             if changed:
                 overwritten.add(block)
+            if not isinstance(head, (ClassyHead, Mapping)):
+                raise ConfigError(f"A head is a ClassyHead or a head's config, not {head!r}.")
             if not isinstance(head, ClassyHead):
                 head = self._build_fitting(head, block, features, output)
             if head.unique_id in ids:
@@ -387,7 +389,7 @@ class ClassyModel(nn.Module):
             return
         for block, path in paths.items():
             tap = Tap(self._taps, block, clone=block in overwritten)
-            self._hooks.append(self.get_submodule(path).register_forward_hook(tap, prepend=True))
+            self._hooks.append(self.get_submodule(path).register_forward_hook(tap))
         run_heads = partial(self._taps.end, _run_heads)
         self._hooks += [
             self.register_forward_pre_hook(self._taps.begin),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ class Conversion:
     keys: Callable[[nn.Module], dict[str, Any]] = lambda source: {}
     classifier: Callable[[nn.Module], nn.Module] = lambda source: source.fc
     head: str | None = None
+    head_keys: dict[str, Any] = field(default_factory=dict)
     head_block: Callable[[ClassyModel], str] = lambda model: model.block_names[-1]
 
 
@@ -55,6 +56,12 @@ CONVERSIONS = {
         classifier=lambda source: source.heads.head,
         head="vision_transformer_head",
     ),
+    "torchvision.models.video.resnet.VideoResNet": Conversion(
+        "ResNeXt3D",
+        rules=keymaps.torchvision_video,
+        head="fully_convolutional_linear",
+        head_keys={"activation_func": "identity"},  # logits in eval mode, too
+    ),
 }
 
 
@@ -79,7 +86,7 @@ def convert_module(name: str, source: nn.Module) -> ClassyModel:
 
     model = build_model(name, device="meta", **conversion.keys(source))
     if conversion.head is not None:
-        keys: dict[str, Any] = {"num_classes": _last_linear(head_state)}
+        keys: dict[str, Any] = {"num_classes": _last_linear(head_state), **conversion.head_keys}
         if "layers.pre_logits.weight" in head_state:
             keys["hidden_dim"] = head_state["layers.pre_logits.weight"].shape[0]
         head = model.attach_head(conversion.head_block(model), conversion.head, unique_id="classifier", **keys)
@@ -107,7 +114,7 @@ def _last_linear(head_state: dict[str, torch.Tensor]) -> int:
 
 
 def _compare(model: ClassyModel, source: nn.Module, classifiers: tuple[nn.Module, nn.Module], what: str) -> None:
-    """Raise WeightsError unless both give the same logits for one random picture.
+    """Raise WeightsError unless both give the same logits for one random picture or clip.
 
     Settings without parameters (activation, padding, epsilon) pass a strict load and still change the answer.
     What goes into the classifiers is compared too: a fresh ViT's is zero and would hide any difference.
@@ -137,4 +144,4 @@ def _answer(model: nn.Module, classifier: nn.Module, x: torch.Tensor) -> tuple[t
             logits = model(x.to(reference.device, reference.dtype))
     finally:
         handle.remove()
-    return features[0].float().cpu(), logits.float().cpu()
+    return features[0].flatten(1).float().cpu(), logits.float().cpu()  # a video head's are (1, 1, 1, 1, C)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from torch import nn
 
 from classykit.errors import WeightsError
 
@@ -79,6 +80,38 @@ TORCHVISION_VIT: list[Rule] = [
     (r"encoder\.layers\.encoder_layer_(\d+)\.", r"encoder.layers.layer_\1."),
     (r"heads\.(head|pre_logits)\.", r"head.layers.\1."),
 ]
+
+_RESIDUAL_3D = {"conv1.0": "residual.transform.0", "conv1.1": "residual.transform.1", "conv2.0": "residual.transform.3",
+                "conv2.1": "residual.transform.4", "downsample.0": "skip.branch1",
+                "downsample.1": "skip.branch1_bn"}  # fmt: skip
+
+TORCHVISION_R3D: list[Rule] = [
+    (r"stem\.0\.", "stem.stem.stem-path0.conv."),
+    (r"stem\.1\.", "stem.stem.stem-path0.bn."),
+    (
+        r"layer(\d)\.(\d+)\.((?:conv1|conv2|downsample)\.[01])\.",
+        lambda m: f"stages.{int(m[1]) - 1}.pathway0.pathway0-stage{m[1]}-block{m[2]}.{_RESIDUAL_3D[m[3]]}.",
+    ),
+    (r"fc\.", "head.head_fcl.projection."),
+]
+
+
+def torchvision_video(source: nn.Module) -> list[Rule]:
+    """torchvision's VideoResNet when it is an R3D; WeightsError with the reason for its MC3 and R(2+1)D."""
+    kinds = {type(module).__name__ for module in source.modules()}
+    adopt = "ClassyModel.from_model(source, input_shape=(3, 16, 112, 112)) adopts it as it is."
+    if "Conv2Plus1D" in kinds:
+        raise WeightsError(
+            "torchvision's r2plus1d_18 cannot be converted: its stem is 1×7×7, and the second convolution of the first "
+            "block of stages 2 to 4 has fewer channels inside (230, 460 and 921) than resnext3d's (288, 576 and "
+            f"1152). {adopt}"
+        )
+    if "Conv3DNoTemporal" in kinds:
+        raise WeightsError(
+            "torchvision's mc3_18 cannot be converted: most of its convolutions are 1×3×3 and keep the number of "
+            f"frames, and all of a resnext3d's basic blocks are 3×3×3. {adopt}"
+        )
+    return TORCHVISION_R3D
 
 
 def lite_efficientnet(block_names: list[str]) -> list[Rule]:

@@ -146,9 +146,10 @@ def _read(path: Path, packaged: PackagedWeights) -> dict[str, torch.Tensor]:
 
 
 def _assign(model: ClassyModel, state: dict[str, Any], source: str) -> None:
-    """Give a meta model these tensors as its weights, all of them, without a copy."""
+    """Give a meta model these tensors as its weights, all of them."""
     try:
         check_state(model.state_dict(), state, strict=True, what=source)
     except StateError as error:
         raise WeightsError(str(error)) from None
-    model.load_state_dict(state, strict=True, assign=True)
+    # the Lites were transposed from TensorFlow without moving memory; sums in that order differ in the last bit
+    model.load_state_dict({k: v.contiguous() for k, v in state.items()}, strict=True, assign=True)

@@ -1,0 +1,116 @@
+"""Clips: a synthetic one to look at, and preparing one for a video model.
+
+>>> from classykit.models import build_model
+>>> preprocess_clip(moving_shapes(), build_model("r3d_18", device="meta")).shape
+torch.Size([1, 3, 16, 112, 112])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from classykit.errors import ConfigError, ImageError
+from classykit.images import Preprocessing
+
+__all__ = ["KINETICS_MEAN", "KINETICS_STD", "moving_shapes", "preprocess_clip"]
+
+#: What torchvision's video models were trained with.
+KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
+KINETICS_STD = (0.22803, 0.22145, 0.216989)
+
+_COLOURS = np.array([(0.90, 0.25, 0.20), (0.20, 0.55, 0.90), (0.95, 0.80, 0.25), (0.30, 0.75, 0.40)])
+
+
+def moving_shapes(frames: int = 16, size: int = 112, seed: int = 0) -> np.ndarray:
+    """A clip of two discs, a square and a triangle that drift over a shaded background and bounce off its edges.
+
+    Args:
+        frames: Number of frames. The clip is three seconds of the same motion however many there are.
+        size: Side of a frame in pixels.
+        seed: Another seed, other places and directions. The global random state is not touched.
+
+    Returns:
+        A uint8 array (frames, size, size, 3), RGB: the same for the same arguments.
+
+    Raises:
+        ConfigError: for numbers that make no clip.
+
+    >>> moving_shapes(frames=8, size=64).shape
+    (8, 64, 64, 3)
+    """
+    for name, value, low, high in (("frames", frames, 1, 1024), ("size", size, 8, 1024), ("seed", seed, 0, 2**63)):
+        if type(value) is not int or not low <= value <= high:
+            raise ConfigError(f"{name} is {value!r}: give a whole number from {low} to {high}.")
+    random = np.random.default_rng(seed)
+    radius = random.uniform(0.10, 0.17, 4)
+    start = random.uniform(0, 2, (4, 2))  # places and distances in sides of the frame
+    heading = random.uniform(0, 2 * np.pi, 4)
+    path = random.uniform(0.8, 1.4, 4)[:, None] * np.stack([np.cos(heading), np.sin(heading)], 1)
+
+    y, x = (np.mgrid[:size, :size] + 0.5) / size
+    background = np.stack([0.25 + 0.3 * x, 0.3 + 0.2 * y, 0.45 - 0.2 * x * y], -1)  # (H, W, 3)
+    clip = np.empty((frames, size, size, 3), np.uint8)
+    for t in range(frames):
+        frame = background.copy()
+        for i, r in enumerate(radius):
+            # folding a straight line into [r, 1 - r] makes it bounce
+            fold = (start[i] + path[i] * t / frames) % 2
+            cx, cy = r + (1 - 2 * r) * np.where(fold > 1, 2 - fold, fold)
+            dx, dy = x - cx, y - cy
+            if i == 2:
+                outside = np.maximum(abs(dx), abs(dy)) - 0.85 * r  # square
+            elif i == 3:
+                outside = np.maximum(0.87 * abs(dx) - 0.5 * dy, dy) - 0.6 * r  # triangle, point up
+            else:
+                outside = np.hypot(dx, dy) - r  # disc
+            cover = np.clip(0.5 - outside * size, 0, 1)[..., None]  # soft over one pixel
+            frame += cover * (_COLOURS[i] - frame)
+        clip[t] = np.rint(255 * frame)
+    return clip
+
+
+def preprocess_clip(clip: Any, model: Any) -> torch.Tensor:
+    """A clip as the input that a video model was made for.
+
+    Args:
+        clip: An array or tensor (T, H, W, 3) as `moving_shapes` gives it: uint8, or floats 0..1; or a sequence of
+            frames, each anything that `classykit.load_image` takes.
+        model: A model whose ``input_shape`` is (3, T, H, W). As many frames as that are taken evenly, the first
+            and the last among them (some twice when the clip has fewer), their largest centred region of its
+            proportions is resized, and Kinetics' mean and std are applied, or the model's own ``preprocessing``.
+
+    Returns:
+        A float32 CPU tensor of shape (1, 3, T, H, W).
+
+    Raises:
+        ImageError: when this is no clip, or the model takes none.
+
+    >>> preprocess_clip([np.zeros((48, 64, 3), np.uint8)] * 5, Net := type("Net", (), {"input_shape": (3, 8, 32, 32)})).shape
+    torch.Size([1, 3, 8, 32, 32])
+    """
+    shape = getattr(model, "input_shape", None)
+    who = model.__name__ if isinstance(model, type) else type(model).__name__
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[0] != 3:
+        takes = "has no input_shape" if shape is None else f"has the input_shape {tuple(shape)}"
+        raise ImageError(
+            f"preprocess_clip makes clips (3, T, H, W), and {who} {takes}: take a video model such as 'r3d_18', "
+            "or classykit.preprocess for pictures."
+        )
+    if isinstance(clip, torch.Tensor):
+        clip = clip.detach().cpu().numpy()
+    if isinstance(clip, np.ndarray) and not (clip.ndim == 4 and clip.shape[-1] == 3):
+        raise ImageError(f"A clip is an array (T, H, W, 3), this one has the shape {clip.shape}: bring it to that order.")
+    if not isinstance(clip, (np.ndarray, Sequence)) or isinstance(clip, (str, bytes)):
+        raise ImageError(f"A clip is an array (T, H, W, 3) or a list of frames, not {type(clip).__name__}.")
+    if len(clip) == 0:
+        raise ImageError("The clip has no frames: give at least one.")
+    recipe = getattr(model, "preprocessing", None) or Preprocessing(
+        size=shape[2:], mean=KINETICS_MEAN, std=KINETICS_STD, interpolation="bilinear"
+    )
+    wanted = np.linspace(0, len(clip) - 1, shape[1]).round().astype(int)
+    frames = {i: recipe(clip[i]) for i in sorted(set(wanted.tolist()))}  # (1, 3, H, W) each
+    return torch.stack([frames[i] for i in wanted.tolist()], dim=2)
