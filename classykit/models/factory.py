@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,7 +86,7 @@ def build_model(
     given = copy.deepcopy({**config, **overrides})
     name, heads = given["name"], given.pop("heads", None) or []
     entry = MODELS[name]
-    with torch.device(device) if device is not None else torch.device(torch.get_default_device()):
+    with torch.device(device) if device is not None else nullcontext():
         try:
             model = entry.cls.from_config({**entry.defaults, **given})
         except ConfigError as error:

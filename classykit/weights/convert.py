@@ -21,7 +21,11 @@ TOLERANCE = 1e-4  # of the logits, relative to their largest; float32 sums in an
 
 @dataclass(frozen=True)
 class Conversion:
-    """How one torchvision class becomes one of our families."""
+    """How one torchvision class becomes one of our families.
+
+    ``in_full`` is a second family, which takes as keys all the sizes that the first one works out, and how to read
+    them off the source; ``advice`` is what to add to the refusal of a source that does not fit.
+    """
 
     family: str
     rules: Callable[[nn.Module], list[keymaps.Rule]]
@@ -30,6 +34,46 @@ class Conversion:
     head: str | None = None
     head_keys: dict[str, Any] = field(default_factory=dict)
     head_block: Callable[[ClassyModel], str] = lambda model: model.block_names[-1]
+    in_full: tuple[str, Callable[[nn.Module], dict[str, Any]]] | None = None
+    advice: Callable[[str, ClassyModel, nn.Module], str] = lambda name, model, source: ""
+
+
+def _anynet_of(source: nn.Module) -> dict[str, Any]:
+    """The anynet keys of a torchvision RegNet."""
+    stages = [list(stage) for stage in source.trunk_output]
+    transforms = [blocks[0].f for blocks in stages]  # a 1×1, b 3×3 in groups, [se,] c 1×1
+    convolutions = [f.b[0] for f in transforms]
+    widths = [f.c[0].out_channels for f in transforms]
+    norm, first = source.stem[1], transforms[0]
+    keys = {
+        "depths": [len(blocks) for blocks in stages],
+        "widths": widths,
+        "group_widths": [conv.in_channels // conv.groups for conv in convolutions],
+        "bottleneck_multipliers": [conv.in_channels / width for conv, width in zip(convolutions, widths, strict=True)],
+        "strides": [conv.stride[0] for conv in convolutions],
+        "stem_width": source.stem[0].out_channels,
+        "activation": "silu" if isinstance(source.stem[2], nn.SiLU) else "relu",
+        "use_se": hasattr(first, "se"),
+        "bn_epsilon": norm.eps,
+        "bn_momentum": norm.momentum,
+    }
+    if hasattr(first, "se"):
+        keys["se_ratio"] = first.se.fc1.out_channels / first.a[0].in_channels
+    return keys
+
+
+def _advice_on_widths(name: str, model: ClassyModel, source: nn.Module) -> str:
+    def widths(trunk: nn.Module) -> list[int]:
+        norms = ([m for m in stage.modules() if isinstance(m, nn.BatchNorm2d)] for stage in trunk)
+        return [of_stage[-1].num_features for of_stage in norms]
+
+    ours, theirs = widths(model.trunk_output), widths(source.trunk_output)
+    if ours == theirs:
+        return ""
+    return (
+        f" The widths differ: {name} has {ours}, the source {theirs} (torchvision rounds some otherwise). Its blocks can "
+        'be had through anynet with explicit widths: load_pretrained("anynet", source=source).'
+    )
 
 
 CONVERSIONS = {
@@ -56,6 +100,19 @@ CONVERSIONS = {
         classifier=lambda source: source.heads.head,
         head="vision_transformer_head",
     ),
+    "torchvision.models.densenet.DenseNet": Conversion(
+        "DenseNet",
+        rules=lambda source: keymaps.TORCHVISION_DENSENET,
+        classifier=lambda source: source.classifier,
+        head="fully_connected",
+    ),
+    "torchvision.models.regnet.RegNet": Conversion(
+        "RegNet",
+        rules=lambda source: keymaps.TORCHVISION_REGNET,
+        head="fully_connected",
+        in_full=("AnyNet", _anynet_of),
+        advice=_advice_on_widths,
+    ),
     "torchvision.models.video.resnet.VideoResNet": Conversion(
         "ResNeXt3D",
         rules=keymaps.torchvision_video,
@@ -75,8 +132,10 @@ def convert_module(name: str, source: nn.Module) -> ClassyModel:
     if conversion is None:
         known = ", ".join(w.split(".")[0] + "'s " + w.rsplit(".", 1)[-1] for w in CONVERSIONS)
         raise WeightsError(f"No conversion is known for {where}; there is one for {known}.")
-    family = MODELS[name].cls.__name__
-    if family != conversion.family:
+    family, read_keys = MODELS[name].cls.__name__, conversion.keys
+    if conversion.in_full is not None and family == conversion.in_full[0]:
+        read_keys = conversion.in_full[1]
+    elif family != conversion.family:
         raise WeightsError(f"{where} converts to a {conversion.family}, and {name} is a {family}.")
     source_state = {k: v.detach().cpu() for k, v in source.state_dict().items()}
     state = keymaps.rename(source_state, conversion.rules(source), where)
@@ -84,7 +143,7 @@ def convert_module(name: str, source: nn.Module) -> ClassyModel:
         state["encoder.pos_embedding"] = state["encoder.pos_embedding"].permute(1, 0, 2)  # (1, L, C) -> (L, 1, C)
     head_state = {k.removeprefix("head."): state.pop(k) for k in list(state) if k.startswith("head.")}
 
-    model = build_model(name, device="meta", **conversion.keys(source))
+    model = build_model(name, device="meta", **read_keys(source))
     if conversion.head is not None:
         keys: dict[str, Any] = {"num_classes": _last_linear(head_state), **conversion.head_keys}
         if "layers.pre_logits.weight" in head_state:
@@ -97,7 +156,7 @@ def convert_module(name: str, source: nn.Module) -> ClassyModel:
         if conversion.head is not None:
             check_state(own_head, head_state, strict=True, what=f"the classifier of {where}")
     except StateError as error:
-        raise WeightsError(str(error)) from None
+        raise WeightsError(str(error) + conversion.advice(name, model, source)) from None
     copies = {k: v.clone(memory_format=torch.contiguous_format) for k, v in state.items()}
     model.load_state_dict(copies, strict=False, assign=True)
     if conversion.head is not None:

@@ -47,6 +47,35 @@ def torchvision_resnet(basic: bool) -> list[Rule]:
     return [*TORCHVISION_RESNET, (rf"layer(\d)\.(\d+)\.({'|'.join(parts)})\.", residual)]
 
 
+def _dense(match: re.Match[str]) -> str:
+    stage = int(match[1]) - 1
+    return f"features.block_{stage}.block{stage}-{int(match[2]) - 1}.{match[3]}-{match[4]}."
+
+
+TORCHVISION_DENSENET: list[Rule] = [
+    (r"features\.conv0\.", "initial_block.0."),
+    (r"features\.norm0\.", "initial_block.1."),
+    (r"features\.denseblock(\d+)\.denselayer(\d+)\.(norm|conv)\.?([12])\.", _dense),  # old files write norm.1
+    (
+        r"features\.transition(\d+)\.(norm|conv)\.",
+        lambda m: f"features.transition-{int(m[1]) - 1}.pool-{m[2]}.",
+    ),
+    (r"features\.norm5\.", "features.trunk_output.norm-final."),
+    (r"classifier\.", "head.fc."),
+]
+
+TORCHVISION_REGNET: list[Rule] = [
+    (r"stem\.", "stem.stem."),
+    (r"(trunk_output\.block\d+\.block\d+-\d+)\.proj\.0\.", r"\1.proj."),
+    (r"(trunk_output\.block\d+\.block\d+-\d+)\.proj\.1\.", r"\1.bn."),
+    (r"(trunk_output\.block\d+\.block\d+-\d+\.f)\.se\.fc1\.", r"\1.se.excitation.0."),
+    (r"(trunk_output\.block\d+\.block\d+-\d+\.f)\.se\.fc2\.", r"\1.se.excitation.2."),
+    (r"(trunk_output\.block\d+\.block\d+-\d+\.f)\.c\.0\.", r"\1.c."),
+    (r"(trunk_output\.block\d+\.block\d+-\d+\.f)\.c\.1\.", r"\1.final_bn."),
+    (r"trunk_output\.", "trunk_output."),
+    (r"fc\.", "head.fc."),
+]
+
 _SE = {"fc1": "se_reduce", "fc2": "se_expand"}
 
 TORCHVISION_EFFICIENTNET: list[Rule] = [

@@ -304,7 +304,7 @@ class Explorer(ipywidgets.VBox):
 
         for view in (self._bar, self._panel, self._view):
             view.on_msg(receive)
-        self._map.observe(lambda change: self._act(lambda: self._select_from_map(change["new"])), "selected")
+        self._map.observe(self._select_from_map, "selected")
 
     def _act(self, what: Callable[[], Any]) -> None:
         """Do what somebody asked for in the app: whatever goes wrong is said there, and it stays usable."""
@@ -329,9 +329,9 @@ class Explorer(ipywidgets.VBox):
     def _choose(self, name: str) -> None:
         self.config = {"name": name}
 
-    def _select_from_map(self, name: str) -> None:
-        if name and name != self.selected_block:
-            self.selected_block = name
+    def _select_from_map(self, change: Any) -> None:
+        if change["new"] and change["new"] != self.selected_block:
+            self._act(lambda: self.set_trait("selected_block", change["new"]))
 
     def _attach_typed(self, message: Mapping[str, Any]) -> None:
         kind, typed = message["head"], str(message.get("num_classes", "")).strip()

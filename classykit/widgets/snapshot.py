@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import math
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any
 
 HEIGHT = 120  # px of the map's tallest block
+INK = "#808790"  # on light and dark pages alike: an image does not know its page's theme
 
 
 def snapshot(
@@ -20,10 +23,11 @@ def snapshot(
     guesses = "".join(
         f'<li style="margin:0">{html.escape(p["label"])} {html.escape(p["value"])}</li>' for p in predictions
     )
+    note = "" if extra else '<br><span style="font-size:11px">A snapshot: run the cell for the live app.</span>'
     return (
         '<div style="font-size:13px;line-height:1.5;border:1px solid #8884;border-radius:8px;padding:10px 14px;'
         'overflow-x:auto">'
-        f"<b>{html.escape(bar['name'])}</b> <span>{html.escape(facts)}</span><br>{totals}"
+        f"<b>{html.escape(bar['name'])}</b> <span>{html.escape(facts)}</span><br>{totals}{note}"
         f"{_map(block_map)}"
         + (f'<ol style="margin:4px 0 8px 20px;padding:0">{guesses}</ol>' if guesses else "")
         + extra
@@ -32,32 +36,37 @@ def snapshot(
 
 
 def _map(state: dict[str, Any]) -> str:
+    """The blocks as bars, in an <img>: notebooks that are not trusted yet, and GitHub, take SVG out of HTML."""
     blocks = state["blocks"]
-    most = max((b["shares"]["macs"] for b in blocks), default=0) or 1
-    tallest = max((math.log2(b["height"] + 1) for b in blocks), default=0) or 1
-    x, group, parts = 8.0, None, []
-    for b in blocks:
-        if b["group"] != group:
-            x += 12 if group is not None else 0
-            group = b["group"]
-            parts.append(f'<text x="{x:.0f}" y="12" font-size="10" fill="currentColor">{html.escape(group)}</text>')
-        width = max(8.0, min(40.0, math.sqrt(b["width"]) * 1.2))
-        height = max(14.0, HEIGHT * math.log2(b["height"] + 1) / tallest) if b["height"] else 26.0
-        opacity = 0.2 + 0.8 * b["shares"]["macs"] / most
-        about = html.escape(f"{b['name']}: {b['type']}, {b['shape']}, {b['values']['macs']} MACs")
-        parts.append(
-            f'<rect x="{x:.1f}" y="{(HEIGHT - height) / 2 + 20:.1f}" width="{width:.1f}" height="{height:.1f}" '
-            f'rx="3" fill="#3572b0" fill-opacity="{opacity:.2f}"><title>{about}</title></rect>'
-        )
-        label = html.escape(", ".join(h["label"] for h in b["heads"]))
-        if label:
-            parts.append(f'<text x="{x:.0f}" y="{HEIGHT + 48}" font-size="10" fill="#c2410c">{label}</text>')
-        x += width + 5
-        heading = 7 * len(group)  # a group is as wide as its heading
-        if blocks[-1] is b or blocks[blocks.index(b) + 1]["group"] != group:
-            start = next(p for p in reversed(parts) if p.startswith("<text") and 'y="12"' in p)
-            x = max(x, float(start.split('"')[1]) + heading)
-    return (
-        f'<svg width="{x + 8:.0f}" height="{HEIGHT + 54}" role="img" aria-label="Architecture" '
-        f'style="display:block;margin:8px 0">{"".join(parts)}</svg>'
+    if not blocks:
+        return ""
+    most = max(b["shares"]["macs"] for b in blocks) or 1
+    tallest = max(math.log2(b["height"] + 1) for b in blocks) or 1
+    parts: list[str] = []
+    x = 8.0
+    for group, members in groupby(blocks, key=lambda b: b["group"]):
+        start = x
+        parts.append(_text(x, 12, group, INK))
+        for b in members:
+            width = max(8.0, min(40.0, math.sqrt(b["width"]) * 1.2))
+            height = max(10.0, HEIGHT * math.log2(b["height"] + 1) / tallest) if b["height"] else 10.0
+            opacity = 0.2 + 0.8 * b["shares"]["macs"] / most
+            parts.append(
+                f'<rect x="{x:.1f}" y="{(HEIGHT - height) / 2 + 20:.1f}" width="{width:.1f}" '
+                f'height="{height:.1f}" rx="3" fill="#3572b0" fill-opacity="{opacity:.2f}"/>'
+            )
+            if b["heads"]:
+                parts.append(_text(x, HEIGHT + 36, ", ".join(h["label"] for h in b["heads"]), "#c2410c"))
+            x += width + 5
+        x = max(x, start + 6.5 * len(group)) + 12  # a group is as wide as its heading
+    size = f'width="{x:.0f}" height="{HEIGHT + 42}"'
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="10">'
+        f"{''.join(parts)}</svg>"
     )
+    source = base64.b64encode(svg.encode()).decode()
+    return f'<br><img alt="{len(blocks)} blocks" {size} src="data:image/svg+xml;base64,{source}">'
+
+
+def _text(x: float, y: float, text: str, colour: str) -> str:
+    return f'<text x="{x:.0f}" y="{y:.0f}" fill="{colour}">{html.escape(text)}</text>'
