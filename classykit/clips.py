@@ -29,7 +29,7 @@ def moving_shapes(frames: int = 16, size: int = 112, seed: int = 0) -> np.ndarra
     """A clip of two discs, a square and a triangle that drift over a shaded background and bounce off its edges.
 
     Args:
-        frames: Number of frames. The clip is three seconds of the same motion however many there are.
+        frames: Number of frames; the motion is the same however many show it.
         size: Side of a frame in pixels.
         seed: Another seed, other places and directions. The global random state is not touched.
 
@@ -64,7 +64,7 @@ def moving_shapes(frames: int = 16, size: int = 112, seed: int = 0) -> np.ndarra
             if i == 2:
                 outside = np.maximum(abs(dx), abs(dy)) - 0.85 * r  # square
             elif i == 3:
-                outside = np.maximum(0.87 * abs(dx) - 0.5 * dy, dy) - 0.6 * r  # triangle, point up
+                outside = np.maximum(0.87 * abs(dx) - 0.5 * dy, dy) - 0.5 * r  # triangle, point up
             else:
                 outside = np.hypot(dx, dy) - r  # disc
             cover = np.clip(0.5 - outside * size, 0, 1)[..., None]  # soft over one pixel
@@ -89,11 +89,13 @@ def preprocess_clip(clip: Any, model: Any) -> torch.Tensor:
     Raises:
         ImageError: when this is no clip, or the model takes none.
 
-    >>> preprocess_clip([np.zeros((48, 64, 3), np.uint8)] * 5, Net := type("Net", (), {"input_shape": (3, 8, 32, 32)})).shape
-    torch.Size([1, 3, 8, 32, 32])
+    >>> from classykit.models import build_model
+    >>> net = build_model("i3d_r50", device="meta", frames_per_clip=32, clip_crop_size=64)
+    >>> preprocess_clip(moving_shapes(size=100), net).shape
+    torch.Size([1, 3, 32, 64, 64])
     """
     shape = getattr(model, "input_shape", None)
-    who = model.__name__ if isinstance(model, type) else type(model).__name__
+    who = type(model).__name__
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[0] != 3:
         takes = "has no input_shape" if shape is None else f"has the input_shape {tuple(shape)}"
         raise ImageError(
@@ -103,14 +105,19 @@ def preprocess_clip(clip: Any, model: Any) -> torch.Tensor:
     if isinstance(clip, torch.Tensor):
         clip = clip.detach().cpu().numpy()
     if isinstance(clip, np.ndarray) and not (clip.ndim == 4 and clip.shape[-1] == 3):
-        raise ImageError(f"A clip is an array (T, H, W, 3), this one has the shape {clip.shape}: bring it to that order.")
+        raise ImageError(f"A clip is an array (T, H, W, 3), this one has the shape {clip.shape}: transpose it.")
     if not isinstance(clip, (np.ndarray, Sequence)) or isinstance(clip, (str, bytes)):
         raise ImageError(f"A clip is an array (T, H, W, 3) or a list of frames, not {type(clip).__name__}.")
     if len(clip) == 0:
         raise ImageError("The clip has no frames: give at least one.")
-    recipe = getattr(model, "preprocessing", None) or Preprocessing(
-        size=shape[2:], mean=KINETICS_MEAN, std=KINETICS_STD, interpolation="bilinear"
-    )
+    recipe = getattr(model, "preprocessing", None)
+    if recipe is None:
+        recipe = Preprocessing(size=shape[2:], mean=KINETICS_MEAN, std=KINETICS_STD, interpolation="bilinear")
+    elif not isinstance(recipe, Preprocessing):
+        raise ImageError(
+            f"The model's preprocessing is a {type(recipe).__name__}, not a classykit.images.Preprocessing: "
+            "set model.preprocessing to one, or to None for Kinetics'."
+        )
     wanted = np.linspace(0, len(clip) - 1, shape[1]).round().astype(int)
     frames = {i: recipe(clip[i]) for i in sorted(set(wanted.tolist()))}  # (1, 3, H, W) each
     return torch.stack([frames[i] for i in wanted.tolist()], dim=2)

@@ -1,6 +1,7 @@
 """classykit.images: everything that holds a picture works, everything else says why not."""
 
 import copy
+import importlib.util
 import io
 import json
 import os
@@ -114,9 +115,9 @@ def test_cat_is_another_name_of_chelsea():
 
 
 def test_without_the_demo_packages_samples_vanish_and_the_error_says_what_to_install(monkeypatch):
-    find_spec = images.importlib.util.find_spec
+    find_spec = importlib.util.find_spec
     monkeypatch.setattr(
-        images.importlib.util, "find_spec", lambda m: None if m in ("skimage", "sklearn") else find_spec(m)
+        importlib.util, "find_spec", lambda m: None if m in ("skimage", "sklearn") else find_spec(m)
     )
     assert sample_images() == ["grace_hopper"]
     with pytest.raises(ImageError, match=r"scikit-image, which is not installed.*classykit\[demo\]"):
@@ -126,7 +127,7 @@ def test_without_the_demo_packages_samples_vanish_and_the_error_says_what_to_ins
 
 
 def test_a_file_beats_a_sample_that_is_not_installed(monkeypatch, tmp_path):
-    monkeypatch.setattr(images.importlib.util, "find_spec", lambda m: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda m: None)
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (3, 2), RED).save("coffee", "png")
     assert load_image("coffee").size == (3, 2)

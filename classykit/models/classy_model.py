@@ -12,32 +12,15 @@ import torch
 from torch import nn
 
 from classykit.configs import Config, read_config
-from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError, StateError
+from classykit.errors import BlockError, ConfigError, HeadError, StateError
 from classykit.features import Features
-from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
-from classykit.meta import dtype_of, meta_twin
+from classykit.heads.classy_head import ClassyHead
+from classykit.meta import dtype_of
 from classykit.models.blocks import find_blocks, resolve_block
+from classykit.models.fitting import fit_heads, probe
+from classykit.models.head_dict import HeadDict
 from classykit.models.state import check_state
 from classykit.models.taps import Tap, Taps
-
-PROBE_BATCH = 11  # unlikely to be a size that a model has by itself, so it marks the batch dimension
-
-
-class HeadDict(nn.Module):
-    """The attached heads by unique_id. nn.ModuleDict refuses ids such as "a.b", "keys" or "type"."""
-
-    def put(self, head: nn.Module) -> None:
-        name = _escape(head.unique_id)
-        # a module's own attributes ("type", "training") would hide a child of that name; no escape ends in "%"
-        self._modules[name + "%" if hasattr(self, name) else name] = head
-
-    def values(self) -> list[ClassyHead]:
-        return list(self._modules.values())
-
-
-def _escape(unique_id: str) -> str:
-    """A string that can be part of a state key; different ids stay different."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else f"%{ord(c):06x}" for c in unique_id)
 
 
 class ClassyModel(nn.Module):
@@ -113,7 +96,9 @@ class ClassyModel(nn.Module):
         """
         if not isinstance(model, nn.Module):
             raise ConfigError(f"from_model takes an nn.Module, not {type(model).__name__}.")
-        return model if isinstance(model, ClassyModel) else _Adapter(model, input_shape)
+        from classykit.models.adapter import Adapter  # a subclass of this class
+
+        return model if isinstance(model, ClassyModel) else Adapter(model, input_shape)
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Mapping[str, Any]) -> ClassyModel:
@@ -211,29 +196,8 @@ class ClassyModel(nn.Module):
     def block_features(self, blocks: Iterable[str]) -> dict[str, Features | None]:
         """What these blocks would give for one input: kind and shape, without running or changing anything."""
         paths = {b: self.find_block(b)[1] for b in blocks}
-        seen = self._probe(set(paths.values()))
+        seen = probe(self, set(paths.values()))
         return {b: seen[p][0] if p in seen else None for b, p in paths.items()}
-
-    def _probe(self, paths: set[str]) -> dict[str, tuple[Features | None, torch.Tensor, bool]]:
-        """Pass an empty batch through a meta copy: {path: (features, meta output, overwritten later?)}."""
-        twin = meta_twin(self, without=self._heads)
-        outputs: dict[str, tuple[Any, int]] = {}
-
-        def note(path: str, module: nn.Module, args: Any, output: Any) -> None:
-            outputs.setdefault(path, (output, output._version if isinstance(output, torch.Tensor) else 0))
-
-        for path in paths:
-            twin.get_submodule(path).register_forward_hook(partial(note, path))
-        with torch.no_grad():
-            twin.forward(twin.example_input(PROBE_BATCH, "meta"))
-        return {
-            path: (
-                Features.of(output, PROBE_BATCH),
-                output,
-                isinstance(output, torch.Tensor) and output._version != version,
-            )
-            for path, (output, version) in outputs.items()
-        }
 
     # ---- heads ----
 
@@ -260,7 +224,7 @@ class ClassyModel(nn.Module):
             new = {"name": head, "unique_id": unique_id or self._free_id(head), **keys}
         else:
             raise ConfigError(f"A head is a ClassyHead or a registered name, not {head!r}.")
-        fitted, overwritten = self._fit([(shown, path, new)], taken=self._head_blocks)
+        fitted, overwritten = fit_heads(self, [(shown, path, new)], taken=self._head_blocks)
         self._install([*self._attached(), *fitted], self._overwritten | overwritten)
         return fitted[0][1]
 
@@ -276,7 +240,7 @@ class ClassyModel(nn.Module):
             shown, path = self.find_block(block)
             of_block = [of_block] if isinstance(of_block, (ClassyHead, Mapping)) else list(of_block)
             wanted += [(shown, path, head) for head in of_block]
-        self._install(*self._fit(wanted, taken={}))
+        self._install(*fit_heads(self, wanted, taken={}))
 
     def add_heads_from_configs(self, configs: Iterable[Mapping[str, Any]]) -> None:
         """Attach the heads of a model config, each with its ``fork_block``, besides those there are."""
@@ -289,7 +253,7 @@ class ClassyModel(nn.Module):
             shown, path = self.find_block(config["fork_block"])
             wanted.append((shown, path, {k: v for k, v in config.items() if k != "fork_block"}))
         if wanted:
-            fitted, overwritten = self._fit(wanted, taken=self._head_blocks)
+            fitted, overwritten = fit_heads(self, wanted, taken=self._head_blocks)
             self._install([*self._attached(), *fitted], self._overwritten | overwritten)
 
     def get_heads(self) -> dict[str, list[ClassyHead]]:
@@ -321,58 +285,6 @@ class ClassyModel(nn.Module):
             n += 1
             unique_id = f"{name}_{n}"
         return unique_id
-
-    def _fit(
-        self, wanted: list[tuple[str, str, ClassyHead | Mapping[str, Any]]], taken: Iterable[str]
-    ) -> tuple[list[tuple[str, ClassyHead]], set[str]]:
-        """Build what is wanted at ``(block name, path, head or config)`` and check it; changes nothing.
-
-        Also says which of the blocks give something that a later in-place operation overwrites.
-        """
-        ids = set(taken)
-        try:
-            seen = self._probe({path for _, path, _ in wanted}) if wanted else {}
-        except ClassyKitError:
-            raise
-        except Exception:  # the model cannot run on meta tensors: heads then say themselves what they take
-            seen = None
-        fitted, overwritten = [], set()
-        for block, path, head in wanted:
-            if seen is not None and path not in seen:
-                raise BlockError(f"block {block!r} does not run in a forward pass, so it gives nothing to a head.")
-            # where nothing is known, a copy is the safe assumption
-            features, output, changed = seen[path] if seen is not None else (None, None, True)
-            if changed:
-                overwritten.add(block)
-            if not isinstance(head, (ClassyHead, Mapping)):
-                raise ConfigError(f"A head is a ClassyHead or a head's config, not {head!r}.")
-            if not isinstance(head, ClassyHead):
-                head = self._build_fitting(head, block, features, output)
-            if head.unique_id in ids:
-                raise HeadError(f"The model already has a head {head.unique_id!r}; choose another unique_id.")
-            ids.add(head.unique_id)
-            if features is not None:
-                _check_fit(head, block, features, output)
-            fitted.append((block, head))
-        return fitted, overwritten
-
-    def _build_fitting(
-        self, config: Mapping[str, Any], block: str, features: Features | None, output: Any
-    ) -> ClassyHead:
-        kind = HEADS[config.get("name")]
-        keys = dict(config)
-        if features is not None:
-            _refuse_misfit(kind, keys.get("unique_id"), block, features)
-            for key, value in kind.keys_for(features).items():
-                keys.setdefault(key, value)
-        elif "in_plane" not in keys and kind.Config is not None and "in_plane" in kind.Config.model_fields:
-            gave = "its shapes cannot be worked out beforehand" if output is None else f"it gives {_say(output)}"
-            raise HeadError(f"in_plane cannot be inferred for head {keys.get('unique_id')!r} at {block}: {gave}.")
-        reference = next((p for p in self.parameters()), None)
-        device = "cpu" if reference is None else reference.device
-        with torch.device(device):
-            head = kind.from_config(keys)
-        return head.to(dtype=dtype_of(self)).train(self.training)
 
     def _install(self, heads: list[tuple[str, ClassyHead]], overwritten: set[str]) -> None:
         """Make these the attached heads. Nothing here can fail half-way: everything was checked before."""
@@ -470,42 +382,6 @@ def _run_heads(module: ClassyModel, record: Mapping[str, torch.Tensor]) -> Any:
     return next(iter(outputs.values())) if len(outputs) == 1 else dict(outputs)
 
 
-def _refuse_misfit(kind: type[ClassyHead], unique_id: Any, block: str, features: Features) -> None:
-    reason = kind.misfit(features)
-    if reason is not None:
-        fitting = ", ".join(heads_that_fit(features))
-        raise HeadError(
-            f"head {unique_id!r} ({kind.registered_name or kind.__name__}) {reason}; "
-            f"{block} gives {_kind_words(features)}. Heads that fit: {fitting}."
-        )
-
-
-def _check_fit(head: ClassyHead, block: str, features: Features, output: torch.Tensor) -> None:
-    """Raise HeadError when ``head`` cannot take these features, in the words of DESIGN's rule 5."""
-    _refuse_misfit(type(head), head.unique_id, block, features)
-    in_plane = getattr(head, "in_plane", None)
-    if in_plane is not None and in_plane != features.channels:
-        raise HeadError(
-            f"head {head.unique_id!r} expects {in_plane} channels, {block} gives {features}: "
-            f"use in_plane={features.channels}, or leave it out to have it inferred."
-        )
-    try:
-        with torch.no_grad():
-            meta_twin(head)(output.to(dtype_of(head)))
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise HeadError(f"head {head.unique_id!r} cannot take {block}'s {_kind_words(features)}: {reason}") from None
-
-
-def _kind_words(features: Features) -> str:
-    words = {"map2d": "a 2-D map", "map3d": "a 3-D map", "tokens": "tokens", "vector": "a vector"}
-    return f"{words[features.kind]} {features}"
-
-
-def _say(output: Any) -> str:
-    return f"a tensor of shape {tuple(output.shape)}" if isinstance(output, torch.Tensor) else type(output).__name__
-
-
 def _ids(heads: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{unique_id!r} at {block}" for block, unique_id in heads) or "none"
 
@@ -515,27 +391,3 @@ def _trunk_of(state: Mapping[str, Any]) -> Mapping[str, Any]:
         return state["model"]["trunk"]
     except (KeyError, TypeError):
         raise StateError("A classy state has the form {'model': {'trunk': {...}, 'heads': {...}}}.") from None
-
-
-class _Adapter(ClassyModel):
-    """A module that was adopted by `ClassyModel.from_model`."""
-
-    def __init__(self, model: nn.Module, input_shape: tuple[int, ...] | None):
-        super().__init__()
-        self.model = model
-        self._input_shape = tuple(input_shape) if input_shape is not None else super().input_shape
-        self._description = {"name": type(model).__name__}
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        return self._input_shape
-
-    def forward(self, x: Any) -> Any:
-        return self.model(x)
-
-    def extract_features(self, x: Any) -> Any:
-        extract = getattr(self.model, "extract_features", None)
-        return extract(x) if callable(extract) else self.model(x)
-
-    def block_paths(self) -> dict[str, str]:
-        return {path: f"model.{path}" for path in find_blocks(self.model)}

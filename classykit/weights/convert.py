@@ -71,8 +71,8 @@ def _advice_on_widths(name: str, model: ClassyModel, source: nn.Module) -> str:
     if ours == theirs:
         return ""
     return (
-        f" The widths differ: {name} has {ours}, the source {theirs} (torchvision rounds some otherwise). Its blocks can "
-        'be had through anynet with explicit widths: load_pretrained("anynet", source=source).'
+        f" The widths differ: {name}'s stages have {ours} channels, the source's {theirs}. The source's blocks can be "
+        'had through anynet, with explicit widths: load_pretrained("anynet", source=source).'
     )
 
 

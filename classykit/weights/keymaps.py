@@ -64,15 +64,17 @@ TORCHVISION_DENSENET: list[Rule] = [
     (r"classifier\.", "head.fc."),
 ]
 
+_REGNET_BLOCK = r"(trunk_output\.block\d+\.block\d+-\d+\.)"
+
 TORCHVISION_REGNET: list[Rule] = [
     (r"stem\.", "stem.stem."),
-    (r"(trunk_output\.block\d+\.block\d+-\d+)\.proj\.0\.", r"\1.proj."),
-    (r"(trunk_output\.block\d+\.block\d+-\d+)\.proj\.1\.", r"\1.bn."),
-    (r"(trunk_output\.block\d+\.block\d+-\d+\.f)\.se\.fc1\.", r"\1.se.excitation.0."),
-    (r"(trunk_output\.block\d+\.block\d+-\d+\.f)\.se\.fc2\.", r"\1.se.excitation.2."),
-    (r"(trunk_output\.block\d+\.block\d+-\d+\.f)\.c\.0\.", r"\1.c."),
-    (r"(trunk_output\.block\d+\.block\d+-\d+\.f)\.c\.1\.", r"\1.final_bn."),
-    (r"trunk_output\.", "trunk_output."),
+    (_REGNET_BLOCK + r"proj\.0\.", r"\1proj."),
+    (_REGNET_BLOCK + r"proj\.1\.", r"\1bn."),
+    (_REGNET_BLOCK + r"f\.se\.fc1\.", r"\1f.se.excitation.0."),
+    (_REGNET_BLOCK + r"f\.se\.fc2\.", r"\1f.se.excitation.2."),
+    (_REGNET_BLOCK + r"f\.c\.0\.", r"\1f.c."),
+    (_REGNET_BLOCK + r"f\.c\.1\.", r"\1f.final_bn."),
+    (_REGNET_BLOCK, r"\1"),
     (r"fc\.", "head.fc."),
 ]
 

@@ -1,0 +1,132 @@
+"""Whether heads fit the blocks where they are wanted: asked of a weightless copy before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError
+from classykit.features import Features
+from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
+from classykit.meta import dtype_of, meta_twin
+
+if TYPE_CHECKING:
+    from classykit.models.classy_model import ClassyModel
+
+PROBE_BATCH = 11  # unlikely to be a size that a model has by itself, so it marks the batch dimension
+
+
+def probe(model: ClassyModel, paths: set[str]) -> dict[str, tuple[Features | None, torch.Tensor, bool]]:
+    """Pass an empty batch through a meta copy: {path: (features, meta output, overwritten later?)}."""
+    twin = meta_twin(model, without=model._heads)
+    outputs: dict[str, tuple[Any, int]] = {}
+
+    def note(path: str, module: nn.Module, args: Any, output: Any) -> None:
+        outputs.setdefault(path, (output, output._version if isinstance(output, torch.Tensor) else 0))
+
+    for path in paths:
+        twin.get_submodule(path).register_forward_hook(partial(note, path))
+    with torch.no_grad():
+        twin.forward(twin.example_input(PROBE_BATCH, "meta"))
+    return {
+        path: (
+            Features.of(output, PROBE_BATCH),
+            output,
+            isinstance(output, torch.Tensor) and output._version != version,
+        )
+        for path, (output, version) in outputs.items()
+    }
+
+
+def fit_heads(
+    model: ClassyModel, wanted: list[tuple[str, str, ClassyHead | Mapping[str, Any]]], taken: Iterable[str]
+) -> tuple[list[tuple[str, ClassyHead]], set[str]]:
+    """Build what is wanted at ``(block name, path, head or config)`` and check it; changes nothing.
+
+    Also says which of the blocks give something that a later in-place operation overwrites.
+    """
+    ids = set(taken)
+    try:
+        seen = probe(model, {path for _, path, _ in wanted}) if wanted else {}
+    except ClassyKitError:
+        raise
+    except Exception:  # the model cannot run on meta tensors: heads then say themselves what they take
+        seen = None
+    fitted, overwritten = [], set()
+    for block, path, head in wanted:
+        if seen is not None and path not in seen:
+            raise BlockError(f"block {block!r} does not run in a forward pass, so it gives nothing to a head.")
+        # where nothing is known, a copy is the safe assumption
+        features, output, changed = seen[path] if seen is not None else (None, None, True)
+        if changed:
+            overwritten.add(block)
+        if not isinstance(head, (ClassyHead, Mapping)):
+            raise ConfigError(f"A head is a ClassyHead or a head's config, not {head!r}.")
+        if not isinstance(head, ClassyHead):
+            head = _build_fitting(model, head, block, features, output)
+        if head.unique_id in ids:
+            raise HeadError(f"The model already has a head {head.unique_id!r}; choose another unique_id.")
+        ids.add(head.unique_id)
+        if features is not None:
+            _check_fit(head, block, features, output)
+        fitted.append((block, head))
+    return fitted, overwritten
+
+
+def _build_fitting(
+    model: ClassyModel, config: Mapping[str, Any], block: str, features: Features | None, output: Any
+) -> ClassyHead:
+    kind = HEADS[config.get("name")]
+    keys = dict(config)
+    if features is not None:
+        _refuse_misfit(kind, keys.get("unique_id"), block, features)
+        for key, value in kind.keys_for(features).items():
+            keys.setdefault(key, value)
+    elif "in_plane" not in keys and kind.Config is not None and "in_plane" in kind.Config.model_fields:
+        gave = "its shapes cannot be worked out beforehand" if output is None else f"it gives {_say(output)}"
+        raise HeadError(f"in_plane cannot be inferred for head {keys.get('unique_id')!r} at {block}: {gave}.")
+    reference = next((p for p in model.parameters()), None)
+    device = "cpu" if reference is None else reference.device
+    with torch.device(device):
+        head = kind.from_config(keys)
+    return head.to(dtype=dtype_of(model)).train(model.training)
+
+
+def _refuse_misfit(kind: type[ClassyHead], unique_id: Any, block: str, features: Features) -> None:
+    reason = kind.misfit(features)
+    if reason is not None:
+        fitting = ", ".join(heads_that_fit(features))
+        raise HeadError(
+            f"head {unique_id!r} ({kind.registered_name or kind.__name__}) {reason}; "
+            f"{block} gives {_kind_words(features)}. Heads that fit: {fitting}."
+        )
+
+
+def _check_fit(head: ClassyHead, block: str, features: Features, output: torch.Tensor) -> None:
+    """Raise HeadError when ``head`` cannot take these features, in the words of DESIGN's rule 5."""
+    _refuse_misfit(type(head), head.unique_id, block, features)
+    in_plane = getattr(head, "in_plane", None)
+    if in_plane is not None and in_plane != features.channels:
+        raise HeadError(
+            f"head {head.unique_id!r} expects {in_plane} channels, {block} gives {features}: "
+            f"use in_plane={features.channels}, or leave it out to have it inferred."
+        )
+    try:
+        with torch.no_grad():
+            meta_twin(head)(output.to(dtype_of(head)))
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise HeadError(f"head {head.unique_id!r} cannot take {block}'s {_kind_words(features)}: {reason}") from None
+
+
+def _kind_words(features: Features) -> str:
+    words = {"map2d": "a 2-D map", "map3d": "a 3-D map", "tokens": "tokens", "vector": "a vector"}
+    return f"{words[features.kind]} {features}"
+
+
+def _say(output: Any) -> str:
+    return f"a tensor of shape {tuple(output.shape)}" if isinstance(output, torch.Tensor) else type(output).__name__

@@ -1,0 +1,88 @@
+"""Sample photographs, which ship in other packages' wheels."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+__all__ = ["SampleImage", "all_samples", "sample_images"]
+
+
+class SampleImage(str):
+    """The name of a sample photograph, with what there is to know about it.
+
+    Attributes:
+        description: What it shows.
+        credit: Who made it, and under which licence; to be printed with the picture where that asks for it.
+        package: The PyPI package whose wheel it ships in.
+        aliases: Other names that `load_image` knows it by.
+        path: The file, or None when the package is not installed or lacks it.
+    """
+
+    description: str
+    credit: str
+    package: str
+    aliases: tuple[str, ...]
+    path: Path | None
+
+
+_SKIMAGE, _MATPLOTLIB, _SKLEARN = (
+    ("scikit-image", "skimage"), ("matplotlib", "matplotlib"), ("scikit-learn", "sklearn"),
+)  # fmt: skip
+
+_SAMPLES = [
+    # name, aliases, (package, module), file in the module, description, credit and licence
+    ("chelsea", ("cat",), _SKIMAGE, "data/chelsea.png", "Chelsea the cat",
+     "Stefan van der Walt, CC0"),
+    ("coffee", (), _SKIMAGE, "data/coffee.png", "A cup of espresso on a wooden table",
+     "Rachel Michetti, courtesy of Pikolo Espresso Bar, CC0"),
+    ("astronaut", (), _SKIMAGE, "data/astronaut.png", "Eileen Collins, astronaut",
+     "NASA, public domain"),
+    ("rocket", (), _SKIMAGE, "data/rocket.jpg", "The launch of DSCOVR on a Falcon 9",
+     "SpaceX, public domain"),
+    ("camera", (), _SKIMAGE, "data/camera.png", "A photographer with a tripod, in grey",
+     "Lav Varshney, CC0"),
+    ("grace_hopper", (), _MATPLOTLIB, "mpl-data/sample_data/grace_hopper.jpg", "Grace Hopper in uniform",
+     "US Navy, public domain"),
+    ("china", (), _SKLEARN, "datasets/images/china.jpg", "A palace in China",
+     "danielbuechele (flickr.com/photos/danielbuechele/6061409035), CC BY 2.0"),
+    ("flower", (), _SKLEARN, "datasets/images/flower.jpg", "A dahlia",
+     "vultilion (flickr.com/photos/vultilion/6056698931), CC BY 2.0"),
+]  # fmt: skip
+
+
+def sample_images() -> list[SampleImage]:
+    """The sample photographs that are installed here; ``pip install "classykit[demo]"`` brings them all.
+
+    Returns:
+        Names for `load_image`: each a str that also has ``description``, ``credit``, ``package``, ``path``.
+
+    >>> "chelsea" in sample_images()
+    True
+    """
+    return [sample for sample in all_samples() if sample.path]
+
+
+def all_samples() -> list[SampleImage]:
+    """Every sample photograph there could be, installed or not."""
+    samples = []
+    for name, aliases, (package, module), file, description, credit in _SAMPLES:
+        sample = SampleImage(name)
+        sample.description, sample.credit = description, credit
+        sample.package, sample.aliases = package, aliases
+        sample.path = _find_in_package(module, file)
+        samples.append(sample)
+    return samples
+
+
+def _find_in_package(module: str, file: str) -> Path | None:
+    # find_spec looks without importing: scikit-image and scikit-learn take a second each.
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    for folder in (spec and spec.submodule_search_locations) or ():
+        path = Path(folder, file)
+        if path.is_file():
+            return path
+    return None
