@@ -15,6 +15,8 @@ _WHERE = {
     "list_models": "classykit.models",
     "register_model": "classykit.models",
     "ClassyModel": "classykit.models",
+    "save_checkpoint": "classykit.models.checkpoint",
+    "load_checkpoint": "classykit.models.checkpoint",
     "list_heads": "classykit.heads",
     "register_head": "classykit.heads",
     "load_pretrained": "classykit.weights",
