@@ -20,7 +20,8 @@ KINDS = {
 class Features:
     """What a block gives: its kind, its shape without the batch, and where the channels are.
 
-    ``batch_dim`` is 0, or 1 for tokens in sequence-first order (L, N, C).
+    ``batch_dim`` is 0, or 1 for tokens in sequence-first order (L, N, C). ``channels_last`` marks a 2-D map
+    in the order (N, H, W, C), as Swin transformers keep it.
 
     >>> Features.of(torch.empty(2, 64, 7, 7), batch_size=2)
     Features(kind='map2d', shape=(64, 7, 7), channels=64, batch_dim=0)
@@ -30,13 +31,15 @@ class Features:
     shape: tuple[int, ...]
     channels: int
     batch_dim: int = 0
+    channels_last: bool = False
 
     @classmethod
-    def of(cls, output: object, batch_size: int) -> Features | None:
+    def of(cls, output: object, batch_size: int, square: bool = True) -> Features | None:
         """Recognise a block's output; None when it is no tensor or of no kind known here.
 
-        The batch dimension is the one that has ``batch_size`` entries, so callers who know nothing
-        about a model probe it with a size that is unlikely to occur otherwise.
+        The batch dimension is the one that has ``batch_size`` entries, so callers who know nothing about a
+        model probe it with a size that is unlikely to occur otherwise. Where the input is ``square``, so are
+        2-D maps: the odd dimension out is the channels'.
         """
         if not isinstance(output, torch.Tensor) or not output.is_floating_point():
             return None
@@ -46,13 +49,16 @@ class Features:
         kind = {2: VECTOR, 3: TOKENS, 4: MAP2D, 5: MAP3D}.get(output.ndim)
         if kind is None or shape[0] != batch_size:
             return None
-        channels = shape[-1] if kind == TOKENS else shape[1]
-        return cls(kind, shape[1:], channels)
+        last = kind == MAP2D and square and shape[1] == shape[2] != shape[3]
+        channels = shape[-1] if kind == TOKENS or last else shape[1]
+        return cls(kind, shape[1:], channels, channels_last=last)
 
     @property
     def spatial(self) -> tuple[int, ...]:
         """(H, W) of a 2-D map, (T, H, W) of a 3-D map, () otherwise."""
-        return self.shape[1:] if self.kind in (MAP2D, MAP3D) else ()
+        if self.kind not in (MAP2D, MAP3D):
+            return ()
+        return self.shape[:-1] if self.channels_last else self.shape[1:]
 
     def __str__(self) -> str:
         return shape_text(self.shape)

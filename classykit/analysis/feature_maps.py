@@ -91,7 +91,7 @@ def _as_maps(features: torch.Tensor, frame: int) -> tuple[torch.Tensor, str, int
     if known.kind == MAP3D:
         return features[:, min(frame, features.shape[1] - 1)], known.kind, known.channels
     if known.kind == MAP2D:
-        return features, known.kind, known.channels
+        return features.permute(2, 0, 1) if known.channels_last else features, known.kind, known.channels
     if known.kind == TOKENS:
         patches = features
         side = math.isqrt(len(patches))

@@ -13,7 +13,7 @@ from torch import nn
 from classykit import formats
 from classykit.analysis.tracer import REST, BlockTrace, trace
 from classykit.errors import ClassyKitError, ConfigError, ShapeError
-from classykit.features import MAP2D, MAP3D, TOKENS, Features, shape_text
+from classykit.features import Features, shape_text
 from classykit.meta import dtype_of, empty_input, meta_twin
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import build_model
@@ -36,7 +36,7 @@ class BlockInfo:
         macs: multiply-accumulates of matrix products and convolutions; FLOPs are twice that. Counted.
         activations, activation_bytes: elements and bytes of all tensors that its operations write. Counted.
         heads: unique_ids of the heads attached to it.
-        kind: kind of features it gives (see `classykit.features`), None when not known.
+        features: the kind of features it gives (see `classykit.features`), None when not known.
         is_head: whether the row is a head's.
         has_skip: whether the block adds its input to its output; known for this kit's own families.
     """
@@ -52,17 +52,9 @@ class BlockInfo:
     activations: int
     activation_bytes: int
     heads: tuple[str, ...] = ()
-    kind: str | None = None
+    features: Features | None = None
     is_head: bool = False
     has_skip: bool = False
-
-    @property
-    def features(self) -> Features | None:
-        """What the block gives, as heads want to know it."""
-        if self.kind is None or self.output_shape is None:
-            return None
-        channels = self.output_shape[-1 if self.kind == TOKENS else 0]
-        return Features(self.kind, self.output_shape, channels)
 
 
 @dataclass(frozen=True)
@@ -255,6 +247,10 @@ def inspect(
     paths = {**twin.block_paths(), **_extra_paths(twin)}
     x = twin.example_input(batch_size, "meta")
     if input_shape is not None:
+        if not isinstance(input_shape, (tuple, list, torch.Size)) or not all(
+            isinstance(n, int) and n > 0 for n in input_shape
+        ):
+            raise ConfigError(f"input_shape is a tuple of positive sizes such as (3, 224, 224), not {input_shape!r}.")
         x = empty_input(tuple(input_shape), batch_size, dtype_of(twin))
     shape = tuple(x.shape[1:]) if isinstance(x, torch.Tensor) else twin.input_shape
     try:
@@ -321,13 +317,14 @@ def _rows(
 ) -> list[BlockInfo]:
     rows: list[BlockInfo] = []
     stage, resolution = -1, None
+    square = len(shape) < 3 or shape[-1] == shape[-2]
     for name in seen:
         block = seen[name]
         path = paths.get(name, "")
         is_head = path.startswith("_heads.")
-        given = Features.of(block.output, batch_size)
-        spatial = given.spatial if given is not None and given.kind in (MAP2D, MAP3D) else None
-        here = spatial if spatial is not None else (given.kind if given is not None else None)
+        given = Features.of(block.output, batch_size, square)
+        spatial = given.spatial if given is not None else ()
+        here = spatial or (given.kind if given is not None else None)
         if not is_head and name != REST and here != resolution:
             stage, resolution = stage + 1, here
         rows.append(
@@ -343,7 +340,7 @@ def _rows(
                 activations=block.activations,
                 activation_bytes=block.activation_bytes,
                 heads=tuple(h for h, of_block in heads.items() if of_block == name and not is_head),
-                kind=None if given is None else given.kind,
+                features=given,
                 is_head=is_head,
                 has_skip=bool(path) and getattr(twin.get_submodule(path), "has_skip", False) is True,
             )

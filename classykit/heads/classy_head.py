@@ -47,6 +47,7 @@ class ClassyHead(nn.Module):
     """
 
     takes: ClassVar[tuple[str, ...]] = tuple(KINDS)
+    takes_channels_last: ClassVar[bool] = False  # 2-D maps in the order (N, H, W, C)
     Config: ClassVar[type[HeadConfig] | None] = None
     registered_name: ClassVar[str | None] = None
 
@@ -88,6 +89,8 @@ class ClassyHead(nn.Module):
     @classmethod
     def misfit(cls, features: Features) -> str | None:
         """Why this head cannot take ``features``, in three words ("wants a vector"); None when it can."""
+        if features.channels_last and not cls.takes_channels_last:
+            return "wants channels first"
         if features.kind in cls.takes:
             return None
         short = {MAP2D: "a 2-D map", MAP3D: "a 3-D map", TOKENS: "tokens", VECTOR: "a vector"}
@@ -99,7 +102,7 @@ class ClassyHead(nn.Module):
         has_plane = cls.Config is not None and "in_plane" in cls.Config.model_fields
         return {"in_plane": features.channels} if has_plane else {}
 
-    def expect(self, x: torch.Tensor, channels: int | None = None) -> None:
+    def expect(self, x: torch.Tensor, channels: int | None = None, channels_last: bool = False) -> None:
         """Raise HeadError unless ``x`` has the rank, and the ``channels``, that this head takes."""
         if torch.jit.is_tracing():  # sizes are tensors there; the eager call before it has checked
             return
@@ -110,7 +113,7 @@ class ClassyHead(nn.Module):
                 f"head {self.unique_id!r} ({self.registered_name}) takes {wanted}, "
                 f"it was given a tensor of shape {tuple(x.shape)}."
             )
-        got = x.shape[-1 if ranks[x.ndim] == TOKENS else 1]
+        got = x.shape[-1 if ranks[x.ndim] == TOKENS or channels_last else 1]
         if channels is not None and got != channels:
             raise HeadError(
                 f"head {self.unique_id!r} expects {channels} channels, it was given {got} "

@@ -18,6 +18,7 @@ class IdentityHead(ClassyHead):
     """
 
     Config = HeadConfig
+    takes_channels_last = True
 
     def __init__(self, /, **config: Any):
         self._read(config)

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from classykit.configs import PositiveInt
+from classykit.configs import Flag, PositiveInt
 from classykit.features import TOKENS, Features
 from classykit.heads.classy_head import ClassyHead, InPlaneConfig, register_head
 
@@ -20,14 +20,15 @@ class LinearProbeConfig(InPlaneConfig):
     tokens: Literal["batch_first", "sequence_first"] = Field(
         "batch_first", description="order of token features: (N, L, C) or (L, N, C); inferred when attached"
     )
+    channels_last: Flag = Field(False, description="2-D maps come as (N, H, W, C); inferred when attached")
 
 
 @register_head("linear_probe")
 class LinearProbe(ClassyHead):
     """Mean over space, time or tokens, then a linear layer (Alain and Bengio, 2016, arXiv 1610.01644).
 
-    Takes a 2-D map (N, C, H, W), a 3-D map (N, C, T, H, W), tokens (N, L, C) or (L, N, C), or a vector
-    (N, C); gives logits (N, num_classes).
+    Takes a 2-D map (N, C, H, W) or (N, H, W, C), a 3-D map (N, C, T, H, W), tokens (N, L, C) or (L, N, C), or a
+    vector (N, C); gives logits (N, num_classes).
 
     >>> probe = LinearProbe(unique_id="probe", in_plane=192, num_classes=10)
     >>> probe(torch.zeros(2, 197, 192)).shape, probe(torch.zeros(2, 192, 14, 14)).shape
@@ -35,10 +36,12 @@ class LinearProbe(ClassyHead):
     """
 
     Config = LinearProbeConfig
+    takes_channels_last = True
 
     def __init__(self, /, **config: Any):
         cfg = self._read(config)
         self.in_plane = cfg.in_plane
+        self.channels_last = cfg.channels_last
         self.token_dim = 1 if cfg.tokens == "batch_first" else 0
         self.fc = nn.Linear(cfg.in_plane, cfg.num_classes)
 
@@ -47,11 +50,15 @@ class LinearProbe(ClassyHead):
         keys = super().keys_for(features)
         if features.kind == TOKENS and features.batch_dim == 1:
             keys["tokens"] = "sequence_first"
+        if features.channels_last:
+            keys["channels_last"] = True
         return keys
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.expect(x, self.in_plane)
-        if x.ndim == 3:
+        self.expect(x, self.in_plane, self.channels_last)
+        if self.channels_last:
+            x = x.flatten(1, -2).mean(1)  # (N, H, W, C) -> (N, C)
+        elif x.ndim == 3:
             x = x.mean(self.token_dim)  # (N, L, C) or (L, N, C) -> (N, C)
         elif x.ndim > 3:
             x = x.flatten(2).mean(2)  # (N, C, ...) -> (N, C)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -18,6 +19,15 @@ MAX_BLOCKS = 1024
 
 Multiplier = Annotated[float, Field(strict=True, gt=0, le=100)]
 Stride = Annotated[int, Field(strict=True, gt=0, le=64)]
+
+
+def least_share(channels: int) -> float:
+    """A round number that still leaves one channel of so many when they are multiplied by it.
+
+    >>> least_share(8)
+    0.13
+    """
+    return math.ceil(100 / channels) / 100
 
 
 class StageSpec(NamedTuple):
@@ -87,7 +97,7 @@ class AnyNetOptions(Config):
                     if self.se_channels(width) == 0:
                         raise ValueError(
                             f"se_ratio = {self.se_ratio:g} leaves no channel of the {width} that enter a block of "
-                            f"stage {i + 1}; use {1 / width:.2g} or more, or use_se=False"
+                            f"stage {i + 1}; use {least_share(width):g} or more, or use_se=False"
                         )
                 width_in = stage.width
         return self
@@ -97,7 +107,7 @@ class AnyNetOptions(Config):
         multiplier = self.key("bottleneck_multiplier", i)
         made = f"width {stage.width} × {multiplier} = {stage.bottleneck_multiplier:g}"
         if stage.inner < 1:
-            raise ValueError(f"stage {i + 1}: {made} leaves no channel; use {1 / stage.width:.2g} or more")
+            raise ValueError(f"stage {i + 1}: {made} leaves no channel; use {least_share(stage.width):g} or more")
         if stage.groups < 1 or stage.inner % stage.groups:
             raise ValueError(
                 f"stage {i + 1}: the {stage.inner} channels of its bottleneck ({made}) do not divide into groups "

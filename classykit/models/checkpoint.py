@@ -110,7 +110,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         else:
             with safe_open(path, framework="pt") as file:
                 text = (file.metadata() or {})["classykit"]
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
+                tensors = {key: file.get_tensor(key) for key in file.keys()}
         about = json.loads(text)
         if about["format"] != FORMAT:
             raise StateError(f"{path} has the format {about['format']}; this version of classykit knows {FORMAT}.")

@@ -32,9 +32,11 @@ def probe(model: ClassyModel, paths: set[str]) -> dict[str, tuple[Features | Non
         twin.get_submodule(path).register_forward_hook(partial(note, path))
     with torch.no_grad():
         twin.forward(twin.example_input(PROBE_BATCH, "meta"))
+    shape = twin.input_shape
+    square = len(shape) < 3 or shape[-1] == shape[-2]
     return {
         path: (
-            Features.of(output, PROBE_BATCH),
+            Features.of(output, PROBE_BATCH, square),
             output,
             isinstance(output, torch.Tensor) and output._version != version,
         )

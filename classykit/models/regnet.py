@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from classykit.configs import Depth, PositiveInt
-from classykit.models.anynet import AnyNet, AnyNetOptions, Multiplier, StageSpec
+from classykit.models.anynet import AnyNet, AnyNetOptions, Multiplier, StageSpec, least_share
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
 
@@ -75,7 +75,7 @@ class RegNetConfig(AnyNetOptions):
             if inner < 1:
                 raise ValueError(
                     f"bottleneck_multiplier = {multiplier:g} leaves no channel of the width {wanted}; "
-                    f"use {1 / wanted:.2g} or more"
+                    f"use {least_share(wanted):g} or more"
                 )
             group_width = min(self.group_width, inner)
             inner = round(inner / group_width) * group_width

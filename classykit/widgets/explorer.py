@@ -73,6 +73,7 @@ class Explorer(ipywidgets.VBox):
 
         self._lock = threading.RLock()  # messages from the browser may come on several threads
         self._scene: Scene | None = None
+        self._picture = None  # the image, loaded
         samples = sample_images()
         self.device = device
         self.image = (samples[0] if samples else None) if isinstance(image, str) and image == "auto" else image

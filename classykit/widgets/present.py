@@ -17,6 +17,7 @@ from classykit.features import MAP2D, MAP3D, TOKENS, VECTOR, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead
 from classykit.models.factory import MODELS, list_models
 
+VIEW_KINDS = {MAP2D: "map", MAP3D: "map", TOKENS: "tokens", VECTOR: "vector"}
 COLORS = [
     {"id": "macs", "label": "MACs"},
     {"id": "params", "label": "parameters"},
@@ -76,12 +77,12 @@ def block_map(inspection: Inspection, heads: Mapping[str, ClassyHead], picture: 
             "group": _group(b),
             "shape": shape_text(b.output_shape),
             "width": b.features.channels if b.features else 0,
-            "height": b.output_shape[-1] if b.kind in (MAP2D, MAP3D) else 0,
+            "height": b.features.spatial[-1] if b.features and b.features.spatial else 0,
             "skip": b.has_skip,
             "shares": {c: getattr(b, c) / total for c, total in most.items()},
             "values": {c: formats.count(getattr(b, c)) for c in most},
             "heads": [{"id": h, "label": head_label(heads[h]), "own": True} for h in b.heads if h in heads],
-            "kind": {MAP2D: "map", MAP3D: "map", TOKENS: "tokens", VECTOR: "vector"}.get(b.kind, "vector"),
+            "kind": VIEW_KINDS[b.features.kind if b.features else VECTOR],
         }
         for b in rows
     ]
@@ -171,7 +172,7 @@ def table(inspection: Inspection) -> dict[str, Any]:
 def features(maps: FeatureMaps, order: str, scale: str, offset: int, page_size: int) -> tuple[dict[str, Any], bytes]:
     """(the ``features`` part of the `FeatureView`'s state, its ``pixels``)."""
     _, height, width = maps.maps.shape
-    kind = {MAP2D: "map", MAP3D: "map", TOKENS: "tokens", VECTOR: "vector"}[maps.kind]
+    kind = VIEW_KINDS[maps.kind]
     state = {
         "kind": kind,
         "channels": 1 if kind == "vector" else maps.total,
@@ -214,11 +215,11 @@ def head_label(head: ClassyHead) -> str:
 
 
 def _group(block: BlockInfo) -> str:
-    if block.kind in (MAP2D, MAP3D):
-        return " × ".join(map(str, block.output_shape[1:]))
-    if block.kind == TOKENS:
-        return f"{block.output_shape[0]} tokens"
-    return "vector" if block.kind == VECTOR else ""
+    if block.features is None:
+        return ""
+    if block.features.kind == TOKENS:
+        return f"{block.features.shape[0]} tokens"
+    return " × ".join(map(str, block.features.spatial)) or "vector"
 
 
 def data_url(picture: Image.Image, side: int) -> str:

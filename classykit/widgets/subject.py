@@ -94,7 +94,8 @@ class Subject:
 
     def attach_head(self, block: str, head: ClassyHead | str, unique_id: str | None, keys: dict[str, Any]) -> str:
         """Attach a head wherever the model stands; all or nothing. Returns its unique_id."""
-        attached = self._described.attach_head(block, copy.deepcopy(head), unique_id=unique_id, **keys)
+        with torch.random.fork_rng(devices=[]):  # exploring does not spend the user's random numbers
+            attached = self._described.attach_head(block, copy.deepcopy(head), unique_id=unique_id, **keys)
         if self.live is not None and self.live is not self._described:
             self._attach_live(self.live, block, attached)
         self.inspection = self._inspect()
@@ -104,7 +105,7 @@ class Subject:
     def _attach_live(live: ClassyModel, block: str, described: ClassyHead) -> None:
         """Give the allocated model the described head: with its weights when it has some, else random ones."""
         if any(p.device.type == "meta" for p in described.parameters()):
-            with torch.random.fork_rng(devices=[]):  # exploring does not spend the user's random numbers
+            with torch.random.fork_rng(devices=[]):
                 live.add_heads_from_configs([{**described.config, "fork_block": block}])
         else:
             live.attach_head(block, copy.deepcopy(described).to(next(live.parameters()).device))
