@@ -24,7 +24,7 @@ class Features:
     in the order (N, H, W, C), as Swin transformers keep it.
 
     >>> Features.of(torch.empty(2, 64, 7, 7), batch_size=2)
-    Features(kind='map2d', shape=(64, 7, 7), channels=64, batch_dim=0)
+    Features(kind='map2d', shape=(64, 7, 7), channels=64, batch_dim=0, channels_last=False)
     """
 
     kind: str

@@ -218,9 +218,8 @@ class Explorer(ipywidgets.VBox):
 
     @traitlets.validate("image")
     def _check_image(self, proposal: dict[str, Any]) -> Any:
-        image = proposal["value"]
-        self._picture = None if image is None else load_image(image)  # raises when it is no picture
-        return image
+        self._picture = load_image(proposal["value"])  # raises when it is no picture; not called for None
+        return proposal["value"]
 
     @traitlets.observe("image")
     def _image_changed(self, change: Any) -> None:
@@ -229,7 +228,7 @@ class Explorer(ipywidgets.VBox):
         with self._lock:
             scene = self._scene
             again = scene.is_quick
-            scene.image, scene.picture = self.image, self._picture
+            scene.image, scene.picture = self.image, None if self.image is None else self._picture
             if not isinstance(self.image, bytes):
                 scene.uploaded = None
             scene.forget()
