@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import psutil
 import torch
 from torch import nn
 
@@ -16,6 +15,7 @@ from classykit import formats
 from classykit.analysis.inspection import Inspection
 from classykit.errors import ClassyKitError, DeviceError, ShapeError
 from classykit.harmless import harmless
+from classykit.memory import free_memory
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import build_model
 
@@ -48,13 +48,6 @@ def devices() -> dict[str, str]:
     if torch.backends.mps.is_available():
         found["mps"] = "Apple GPU (mps)"
     return found
-
-
-def free_memory(device: str | torch.device) -> int:
-    """Bytes that can be had on a device now."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.mem_get_info(torch.device(device))[0]
-    return psutil.virtual_memory().available
 
 
 def check_fits(inspection: Inspection, device: str | torch.device) -> None:

