@@ -1,0 +1,235 @@
+"""classykit.capture: what hooks on a plain pass would see, in as little of a pass as it takes."""
+
+import threading
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+
+import classykit as ck
+from classykit.errors import BlockError, ShapeError
+
+
+def hooked(model, x, paths):
+    """The same by hand."""
+    seen = {}
+
+    def keep(path, module, args, output):
+        seen.setdefault(path, output.clone())
+
+    handles = [model.get_submodule(p).register_forward_hook(partial(keep, p)) for p in paths]
+    with torch.no_grad():
+        model(x)
+    [h.remove() for h in handles]
+    return seen
+
+
+def test_every_block_of_every_family(light, input_for):
+    model = ck.build_model(light).eval()
+    x, paths = input_for(model), model.block_paths()
+    wanted = hooked(model, x, paths.values())
+    got = ck.capture(model, x, model.block_names)
+    assert list(got) == list(paths)
+    for name, path in paths.items():
+        assert torch.equal(got[name], wanted[path]), name
+        assert torch.equal(ck.capture(model, x, name)[name], wanted[path]), f"{name} alone"
+
+
+@pytest.mark.parametrize("name", ["layer2.0", "layer2.0.bn1", "layer1.1.conv2", "avgpool", "fc"])
+def test_a_torchvision_model_by_dotted_path(name):
+    model = pytest.importorskip("torchvision.models").resnet18().eval()
+    x = torch.randn(2, 3, 64, 64)
+    assert torch.equal(ck.capture(model, x, name)[name], hooked(model, x, [name])[name])
+
+
+def test_it_stops_after_the_last_block_needed(small):
+    model, x = small
+    ran = []
+    for name, path in model.block_paths().items():
+        model.get_submodule(path).register_forward_hook(lambda m, a, o, name=name: ran.append(name))
+    ck.capture(model, x, ["block1-0", "initial_block"])
+    assert ran == ["initial_block", "block0-0", "block1-0"]
+    ran.clear()
+    ck.capture(model, x, "initial_block")
+    assert ran == ["initial_block"]
+
+
+def test_what_a_users_hook_makes_of_a_block_is_what_it_gives(small):
+    model, x = small
+    plain = ck.capture(model, x, "block0-0")["block0-0"]
+    handle = model.get_submodule("blocks.0.block0-0").register_forward_hook(lambda m, a, o: o * 2)
+    assert torch.equal(ck.capture(model, x, "block0-0")["block0-0"], plain * 2)
+    handle.remove()
+
+
+def test_a_model_with_heads_inside_another_gives_its_heads_output(small):
+    inner, x = small
+    inner.attach_head("block0-0", "fully_connected", num_classes=3)
+    outer = nn.Sequential(nn.Identity(), inner)
+    torch.testing.assert_close(ck.capture(outer, x, "1")["1"], inner(x))
+
+
+def test_the_order_is_the_one_asked_for(small):
+    model, x = small
+    names = ["block1-1", "initial_block", "block0-0"]
+    assert list(ck.capture(model, x, names)) == names
+    assert list(ck.capture(model, x, iter(names))) == names
+    assert ck.capture(model, x, []) == {}
+    twice = ck.capture(model, x, ["block0-0", "blocks.0.block0-0"])
+    assert torch.equal(twice["block0-0"], twice["blocks.0.block0-0"])
+
+
+def test_an_output_that_is_overwritten_later(inplace_net):
+    inplace_net.eval()
+    x = torch.randn(2, 3, 8, 8)
+    wanted = inplace_net.bn(inplace_net.conv(x))
+    for names in (["bn"], ["conv", "bn", "relu"], ["relu", "bn"]):
+        got = ck.capture(inplace_net, x, names)
+        assert torch.equal(got["bn"], wanted) and wanted.min() < 0
+    assert torch.equal(ck.capture(inplace_net, x, ["bn", "relu"])["relu"], wanted.relu())
+
+
+def test_a_block_that_runs_twice_gives_its_first_output():
+    layer = nn.Linear(3, 3)
+    model = nn.Sequential(layer, nn.Tanh(), layer)
+    x = torch.randn(2, 3)
+    assert torch.equal(ck.capture(model, x, "0")["0"], layer(x))
+
+
+def test_outputs_that_are_no_tensors():
+    model = nn.Sequential(nn.LSTM(3, 4, batch_first=True))
+    out, (h, c) = ck.capture(model, torch.randn(2, 5, 3), "0")["0"]
+    assert out.shape == (2, 5, 4) and h.shape == c.shape == (1, 2, 4)
+
+
+def test_heads_do_not_matter(small):
+    model, x = small
+    wanted = ck.capture(model, x, "block0-0")["block0-0"]
+    model.attach_head("block0-0", "fully_connected", unique_id="cls", num_classes=3)
+    out = model(x)
+    assert torch.equal(ck.capture(model, x, "block0-0")["block0-0"], wanted)
+    assert model.head_outputs["cls"] is out
+    torch.testing.assert_close(model(x), out)
+
+
+def test_gradients_only_where_asked_for(small):
+    model, x = small
+    assert not ck.capture(model, x, "block0-0")["block0-0"].requires_grad
+    features = ck.capture(model, x, "block0-0", grad=True)["block0-0"]
+    features.sum().backward()
+    assert model.initial_block._module[0].weight.grad is not None
+
+
+def test_progress_is_told_as_it_comes(small):
+    model, x = small
+    told = []
+    ck.capture(model, x, ["block1-0", "initial_block"], on_block=told.append)
+    assert told == ["initial_block", "block1-0"]
+
+
+@pytest.mark.parametrize(
+    "names, words",
+    [
+        ("block9-0", "no block 'block9-0'"),
+        (["block0-0", "blok1-0"], "'block1-0'"),
+        ("bn", "dotted path"),
+        ("blocks.0.block0-0.downsample.7", "no block"),
+    ],
+)
+def test_unknown_blocks(names, words, small):
+    model, x = small
+    with pytest.raises(BlockError, match=words):
+        ck.capture(model, x, names)
+
+
+def test_a_block_that_does_not_run(small):
+    model, x = small
+    model.unused = nn.ReLU()
+    with pytest.raises(BlockError, match="'unused' did not run"):
+        ck.capture(model, x, ["block0-0", "unused"])
+
+
+@pytest.mark.parametrize("x", [torch.randn(2, 4, 32, 32), torch.randn(7), "cat"], ids=["channels", "rank", "no tensor"])
+def test_an_input_that_does_not_fit(x, small, everything, assert_same):
+    model, good = small
+    before = everything(model)
+    with pytest.raises(ShapeError, match="ResNeXt could not run on an input of"):
+        ck.capture(model, x, "block0-0")
+    assert_same(before, everything(model))
+    assert ck.capture(model, good, "block0-0")
+
+
+def test_statistics_of_a_model_in_train_mode(small, everything, assert_same):
+    model, x = small
+    wanted = ck.capture(model.eval(), x, "block1-1")["block1-1"]
+    model.train()
+    before = everything(model)
+    assert torch.equal(ck.capture(model, x, "block1-1")["block1-1"], wanted)
+    assert_same(before, everything(model))
+
+
+def test_a_compiled_model(small):
+    model, x = small
+    torch.compiler.reset()
+    compiled = torch.compile(model, backend="eager")
+    assert torch.equal(ck.capture(compiled, x, "block0-0")["block0-0"], ck.capture(model, x, "block0-0")["block0-0"])
+
+
+def test_threads(small):
+    model, _ = small
+    xs = [torch.randn(2, 3, 32, 32) for _ in range(8)]
+    names = ["initial_block", "block1-0"]
+    wanted, got = [ck.capture(model, x, names) for x in xs], [None] * 8
+    start = threading.Barrier(8)
+
+    def work(i):
+        start.wait()
+        got[i] = [ck.capture(model, xs[i], names) for _ in range(4)]
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    for many, want in zip(got, wanted, strict=True):
+        for one in many:
+            assert all(torch.equal(one[name], want[name]) for name in names)
+    assert not any(m._forward_hooks for m in model.modules())
+
+
+class Waiting(nn.Module):
+    """A pass that waits inside, so that two can overlap in a known order."""
+
+    def __init__(self):
+        super().__init__()
+        self.bn = nn.BatchNorm1d(4)
+        self.inside = [threading.Event(), threading.Event()]
+        self.go = [threading.Event(), threading.Event()]
+
+    def forward(self, x):
+        which = int(x[0, 0])
+        self.inside[which].set()
+        assert self.go[which].wait(20)
+        return self.bn(x)
+
+
+@pytest.mark.parametrize("first_out", [0, 1])
+def test_threads_on_a_model_in_train_mode(first_out):
+    model = Waiting().train()
+    model.bn.eval().train()
+    before = {k: v.clone() for k, v in model.bn.state_dict().items()}
+    got = {}
+
+    def work(i):
+        got[i] = ck.capture(model, torch.full((3, 4), float(i)), "bn")["bn"]
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in (0, 1)]
+    for i in (0, 1):
+        threads[i].start()
+        assert model.inside[i].wait(20)
+    for i in (first_out, 1 - first_out):
+        model.go[i].set()
+        threads[i].join()
+    assert model.training and model.bn.training
+    assert all(torch.equal(v, before[k]) for k, v in model.bn.state_dict().items())
+    for i in (0, 1):
+        torch.testing.assert_close(got[i], torch.full((3, 4), float(i)), atol=1e-4, rtol=1e-4)

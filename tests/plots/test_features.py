@@ -1,0 +1,73 @@
+"""classykit.plots.feature_grid: a figure that shows itself and belongs to no window."""
+
+import io
+
+import pytest
+import torch
+from PIL import Image
+
+import classykit as ck
+from classykit.errors import ConfigError
+from classykit.plots import feature_grid
+
+
+@pytest.mark.parametrize(
+    "channels, count, image, axes", [(16, 4, None, 4), (3, 24, None, 3), (40, 24, "x", 25), (1, 24, "x", 2)]
+)
+def test_one_axes_a_map_and_one_for_the_picture(channels, count, image, axes):
+    image = image and Image.new("RGB", (20, 10), "red")
+    figure = feature_grid(torch.rand(1, channels, 5, 6), image, count=count)
+    assert len(figure.axes) == axes
+    shown = [a.images[0].get_array().shape for a in figure.axes]
+    assert shown == ([(10, 20, 3)] if image else []) + [(5, 6)] * min(channels, count)
+
+
+def test_maps_are_labelled_with_their_channel_and_drawn_on_their_scale():
+    features = torch.zeros(1, 3, 2, 2)
+    features[0, 1], features[0, 2, 0, 0] = 5, 8
+    figure = feature_grid(features, order="index", title="block")
+    assert [a.get_title() for a in figure.axes] == ["0", "1", "2"]
+    assert [a.images[0].norm.vmin for a in figure.axes] == [0, 5, 0] and figure.axes[2].images[0].norm.vmax == 8
+    assert figure.get_suptitle() == "block"
+    shared = feature_grid(features, order="index", scale="shared")
+    assert {(a.images[0].norm.vmin, a.images[0].norm.vmax) for a in shared.axes} == {(0, 8)}
+    assert [a.get_title() for a in feature_grid(features, order="mean").axes] == ["1", "2", "0"]
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 8, 7, 7), (1, 17, 6), (1, 10), (1, 4, 3, 5, 5)], ids=["map", "tokens", "vector", "clip"]
+)
+@pytest.mark.parametrize("nan", [False, True])
+def test_a_figure_has_a_png_form(shape, nan):
+    features = torch.rand(shape)
+    if nan:
+        features.view(-1)[::3] = float("nan")
+    picture = Image.open(io.BytesIO(feature_grid(features, "grace_hopper", title="<b>")._repr_png_()))
+    assert picture.format == "PNG" and min(picture.size) > 100
+    assert len(picture.convert("RGB").getcolors(2**24)) > 20
+
+
+def test_columns_and_rows():
+    figure = feature_grid(torch.rand(1, 10, 3, 3), columns=4)
+    grid = figure.axes[0].get_subplotspec().get_gridspec()
+    assert grid.get_geometry() == (3, 4)
+
+
+def test_no_pyplot_figure_is_left_open():
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    feature_grid(torch.rand(1, 4, 3, 3))._repr_png_()
+    assert plt.get_fignums() == before
+
+
+def test_what_a_model_sees(small):
+    model, x = small
+    features = ck.capture(model, x[:1], "block0-0")["block0-0"]
+    assert len(feature_grid(features, count=6).axes) == 6
+
+
+@pytest.mark.parametrize("options", [{"count": 0}, {"columns": 0}, {"order": "x"}, {"scale": "x"}])
+def test_errors(options):
+    with pytest.raises(ConfigError):
+        feature_grid(torch.rand(1, 4, 3, 3), **options)

