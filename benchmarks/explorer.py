@@ -14,8 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "browser"))
 
-from lab import CHROMIUM_ARGS, Lab, find_chromium, run_all, watched_page  # noqa: E402
-from playwright.sync_api import expect, sync_playwright  # noqa: E402
+from lab import CHROMIUM_ARGS, Lab, find_chromium, run_all, watched_page
+from playwright.sync_api import expect, sync_playwright
 
 BUDGETS = {"select a block": 150, "feature maps of a block": 1000, "another model drawn": 800}  # ms
 
@@ -87,8 +87,8 @@ def main() -> None:
             browser.close()
     for name, values in times.items():
         median, (low, _, high) = statistics.median(values), statistics.quantiles(values, n=4)
-        verdict = "ok" if median <= BUDGETS[name] else "TOO SLOW"
-        print(f"{name:25} median {median:4.0f} ms (quartiles {low:.0f}–{high:.0f}), budget {BUDGETS[name]} ms: {verdict}")
+        budget = f"budget {BUDGETS[name]} ms: {'ok' if median <= BUDGETS[name] else 'TOO SLOW'}"
+        print(f"{name:25} median {median:4.0f} ms (quartiles {low:.0f} to {high:.0f}), {budget}")
 
 
 if __name__ == "__main__":

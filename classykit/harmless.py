@@ -36,9 +36,10 @@ def harmless(model: nn.Module) -> Iterator[None]:
     with _lock:
         visit = _visits.get(model)
         if visit is None:
-            _visits[model] = _Visit(_Before(model))
-            for module in model.modules():
-                module.training = False
+            before = _Before(model)
+            _visits[model] = _Visit(before)
+            for attributes, _ in before.modes:
+                attributes["training"] = False
         else:
             visit.guests += 1
     try:
@@ -56,20 +57,25 @@ class _Before:
     """What a model and the random state are like now."""
 
     def __init__(self, model: nn.Module):
-        self.modes = [(m, m.training) for m in model.modules()]
+        modules = list(model.modules())
+        # past nn.Module.__setattr__, which for all modules of a model takes longer than some blocks take to run
+        self.modes = [(vars(m), m.training) for m in modules]
         self.buffers = [
             (m, name, b, _version(b), b.clone())
-            for m in model.modules()
+            for m in modules
+            if not type(m).__module__.startswith("torch.nn.modules.")  # torch's own write in training mode only
             for name, b in m._buffers.items()
             if b is not None
         ]
         self.random = torch.random.get_rng_state()
-        devices = {p.device.index for p in model.parameters() if p.device.type == "cuda"}
-        self.cuda = {d: torch.cuda.get_rng_state(d) for d in devices}
+        self.cuda: dict[int, torch.Tensor] = {}
+        if torch.cuda.is_initialized():
+            for device in {p.device.index for p in model.parameters() if p.is_cuda}:
+                self.cuda[device] = torch.cuda.get_rng_state(device)
 
     def restore(self) -> None:
-        for module, training in self.modes:
-            module.training = training
+        for attributes, training in self.modes:
+            attributes["training"] = training
         for module, name, buffer, version, value in self.buffers:
             if _version(buffer) != version:
                 with torch.no_grad():

@@ -294,7 +294,8 @@ class EfficientNet(ClassyModel):
 
     def extract_features(self, x: torch.Tensor) -> torch.Tensor:
         x = self.act_stem(self.bn0(self.conv_stem(x)))  # (N, 32·width, H/2, W/2)
-        x = self.blocks(x)  # (N, 320·width, H/32, W/32)
+        for block in self.blocks:  # a call of self.blocks would keep the large first map in memory throughout
+            x = block(x)  # at last (N, 320·width, H/32, W/32)
         x = self.act_head(self.bn1(self.conv_head(x)))  # (N, 1280·width, H/32, W/32)
         return self.trunk_output(x)
 

@@ -81,7 +81,7 @@ class SelfAttention(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n, length, channels = x.shape
         qkv = F.linear(x, self.in_proj_weight, self.in_proj_bias)  # (N, L, 3C)
-        q, k, v = qkv.view(n, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)  # each (N, heads, L, C/heads)
+        q, k, v = qkv.view(n, length, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4).unbind()  # (N, heads, L, C/heads)
         x = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0)
         x = x.transpose(1, 2).reshape(n, length, channels)  # (N, L, C)
         return self.out_proj(x)
@@ -214,7 +214,7 @@ class VisionTransformer(ClassyModel):
         return {**start, **layers, "ln": "encoder.ln", "trunk_output": "trunk_output"}
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.ndim != 4 or x.shape[-2:] != (self.image_size, self.image_size):
+        if not torch.jit.is_tracing() and (x.ndim != 4 or x.shape[-2:] != (self.image_size, self.image_size)):
             raise ShapeError(
                 f"This vision transformer takes pictures (N, 3, {self.image_size}, {self.image_size}), it was "
                 f"given {tuple(x.shape)}: resize them, or build it with image_size={x.shape[-1]}."

