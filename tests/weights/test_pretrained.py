@@ -149,3 +149,22 @@ def test_the_package_is_found_without_being_imported(lite0):
 def test_what_cannot_be_had(name, source, kind, words):
     with pytest.raises(kind, match=words):
         ck.load_pretrained(name, source=source)
+
+
+@pytest.mark.parametrize(
+    "name, image, first, norm",
+    [
+        # the original code of these packages gave these logits for the same input, equal to ours to the last bit
+        ("efficientnet_lite0", "chelsea", [-0.847158, 1.240524, -2.549104, -0.975147, -0.589434], 39.039780),
+        ("efficientnet_lite0", "coffee", [0.285057, 0.224852, -0.847311, 0.604722, -0.511874], 34.516521),
+        ("efficientnet_lite2", "chelsea", [-1.525298, 0.770928, -0.828743, 0.007305, 0.942686], 28.361744),
+        ("efficientnet_lite2", "coffee", [0.749329, 0.256986, -0.332043, 0.258053, -0.457513], 25.558644),
+    ],
+)
+def test_the_logits_are_the_originals(name, image, first, norm):
+    model = ck.load_pretrained(name)
+    with torch.inference_mode():
+        logits = model(ck.preprocess(image, model))[0]
+    # other processors add up in another order
+    torch.testing.assert_close(logits[:5], torch.tensor(first), atol=2e-4, rtol=1e-4)
+    torch.testing.assert_close(logits.norm(), torch.tensor(norm), atol=1e-3, rtol=1e-4)
