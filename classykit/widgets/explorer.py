@@ -301,7 +301,7 @@ class Explorer(ipywidgets.VBox):
 
     def _fail(self, words: str) -> None:
         self._idle()
-        self._bar.error = words
+        self._bar.status, self._bar.error = "", words
 
     def _choose(self, name: str) -> None:
         self.config = {"name": name}

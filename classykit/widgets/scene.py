@@ -16,6 +16,7 @@ from classykit.analysis.inspection import Inspection
 from classykit.analysis.run import Pass, devices, run_once, top_classes
 from classykit.errors import ConfigError
 from classykit.experiment import Experiment
+from classykit.features import shape_text
 from classykit.images import Preprocessing, preprocess, sample_images
 from classykit.models.classy_model import ClassyModel
 from classykit.widgets import present
@@ -69,6 +70,11 @@ class Scene:
         return [b.name for b in present.listed(self.inspection)]
 
     @property
+    def takes_pictures(self) -> bool:
+        """Whether the model runs on a picture, and not on a clip or a vector."""
+        return len(self.inspection.input_shape) == 3
+
+    @property
     def image_name(self) -> str | None:
         """What the picture is called in code."""
         if self.image is None:
@@ -81,7 +87,7 @@ class Scene:
         return Experiment(
             config=self.subject.config,
             pretrained=self.subject.trained is not None and self.subject.adopted is None,
-            image=self.image_name,
+            image=self.image_name if self.takes_pictures else None,
             device=self.device,
             block=self.block or None,
             adopted=self.subject.adopted,
@@ -189,10 +195,17 @@ class Scene:
             "run_text": self._run_text(),
             "block": self.block,
             "features": described,
-            "hint": f"Run the model to see what {self.block} sees.",
+            "hint": self._hint(),
             "table": present.table(self.inspection),
         }
         return state, pixels
+
+    def _hint(self) -> str:
+        """What stands in the place of feature maps before there are any."""
+        if self.takes_pictures:
+            return f"Run the model to see what {self.block} sees."
+        shape = shape_text(self.inspection.input_shape)
+        return f"{self.subject.name} takes inputs of {shape}, not pictures: here it is inspected, not run."
 
     def _run_text(self) -> str:
         """ "31 ms on cpu · my head gave 1×10" """

@@ -473,3 +473,19 @@ class TestModulesOfTheUsers:
     def test_what_cannot_be_explored(self, what):
         with pytest.raises(ConfigError, match="explore takes"):
             ck.explore(what, image=None)
+
+
+@pytest.mark.parametrize(
+    "config, takes",
+    [("r3d_18", "3×16×112×112"), ({"name": "mlp", "input_dim": 9, "output_dim": 2, "hidden_dims": [4]}, "9")],
+)
+def test_a_model_that_takes_no_pictures_is_inspected_and_says_so(config, takes):
+    app = ck.explore(config, image="grace_hopper")
+    assert f"takes inputs of {takes}, not pictures" in app._view.state["hint"]
+    assert "preprocess" not in app.to_code()
+    exec(app.to_code(), scope := {})
+    assert scope["model"].config == app.config
+    send(app._view, type="run")
+    assert "input_shape" in app._bar.error and app._bar.status == "" and not app._bar.busy
+    head = app.attach_head(app.selected_block, "linear_probe", num_classes=2)
+    assert app.inspection[head].is_head
