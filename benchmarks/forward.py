@@ -13,7 +13,7 @@ import sys
 
 import torch
 import torchvision
-from side_by_side import HEADER, compare, machine
+from side_by_side import HEADER, compare, machine, report
 
 import classykit as ck
 
@@ -49,12 +49,7 @@ def main() -> int:
             captured = compare(label, lambda b=blocks: ck.capture(net, x, b), lambda: net(x), budget, options.repeats)
             results.append(captured)
             print(captured, flush=True)
-    failed = [r.name for r in results if not r.passed]
-    print(
-        f"\n{len(results) - len(failed)} of {len(results)} within budget"
-        + (f"; over: {', '.join(failed)}" if failed else "")
-    )
-    return 1 if failed else 0
+    return report(results)
 
 
 if __name__ == "__main__":

@@ -61,6 +61,14 @@ def compare(
     return Comparison(name, times[a], times[b], budget)
 
 
+def report(results: list[Comparison]) -> int:
+    """Print how many ratios are within their budgets, and which are not; the status to exit with."""
+    over = [r.name for r in results if not r.passed]
+    failures = f"; over: {', '.join(over)}" if over else ""
+    print(f"\n{len(results) - len(over)} of {len(results)} within budget{failures}")
+    return 1 if over else 0
+
+
 def machine() -> str:
     """What the figures were taken on."""
     model = platform.processor() or platform.machine()

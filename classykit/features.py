@@ -20,8 +20,8 @@ KINDS = {
 class Features:
     """What a block gives: its kind, its shape without the batch, and where the channels are.
 
-    ``batch_dim`` is 0, or 1 for tokens in sequence-first order (L, N, C). ``channels_last`` marks a 2-D map
-    in the order (N, H, W, C), as Swin transformers keep it.
+    ``batch_dim`` is 0, or 1 for tokens in sequence-first order (L, N, C). ``channels_last`` marks a map in the
+    order (N, [T,] H, W, C), as Swin transformers keep it.
 
     >>> Features.of(torch.empty(2, 64, 7, 7), batch_size=2)
     Features(kind='map2d', shape=(64, 7, 7), channels=64, batch_dim=0, channels_last=False)
@@ -49,7 +49,8 @@ class Features:
         kind = {2: VECTOR, 3: TOKENS, 4: MAP2D, 5: MAP3D}.get(output.ndim)
         if kind is None or shape[0] != batch_size:
             return None
-        last = kind == MAP2D and square and shape[1] == shape[2] != shape[3]
+        # of (N, C, [T,] H, W) or (N, [T,] H, W, C)
+        last = kind in (MAP2D, MAP3D) and square and shape[-3] == shape[-2] != shape[-1]
         channels = shape[-1] if kind == TOKENS or last else shape[1]
         return cls(kind, shape[1:], channels, channels_last=last)
 
@@ -62,6 +63,24 @@ class Features:
 
     def __str__(self) -> str:
         return shape_text(self.shape)
+
+
+def main_tensor(output: object, batch_size: int, square: bool = True) -> tuple[int | str | None, object]:
+    """``(where, what)`` of the features in a block's output: ``(None, output)`` unless it gives several things.
+
+    Of a tuple, list or dict (tokens with their grid's size, say, or several branches) it is the first entry that
+    is of a kind known here.
+
+    >>> main_tensor(((7, 7), torch.empty(2, 49, 64)), batch_size=2)[0]
+    1
+    """
+    if isinstance(output, (tuple, list)):
+        entries = enumerate(output)
+    elif isinstance(output, dict):
+        entries = output.items()
+    else:
+        return None, output
+    return next(((k, v) for k, v in entries if Features.of(v, batch_size, square) is not None), (None, output))
 
 
 def shape_text(shape: tuple[int, ...] | None) -> str:

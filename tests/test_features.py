@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from classykit.features import Features, shape_text
+from classykit.features import Features, main_tensor, shape_text
 
 KNOWN = [
     ((11, 4, 5, 6), "map2d", (4, 5, 6), 4, (5, 6), 0),
@@ -36,6 +36,23 @@ def test_kinds(shape, kind, own, channels, spatial, batch_dim):
 )
 def test_what_is_no_features(output):
     assert Features.of(output, 11) is None
+
+
+@pytest.mark.parametrize(
+    "shape, channels, spatial", [((11, 7, 7, 96), 96, (7, 7)), ((11, 8, 56, 56, 96), 96, (8, 56, 56))]
+)
+def test_channels_last_where_the_input_is_square(shape, channels, spatial):
+    f = Features.of(torch.empty(shape, device="meta"), 11)
+    assert f.channels_last and f.channels == channels and f.spatial == spatial
+    assert not Features.of(torch.empty(shape, device="meta"), 11, square=False).channels_last
+
+
+def test_the_features_among_several_things():
+    tokens, size = torch.empty(11, 49, 8), (7, 7)
+    assert main_tensor(tokens, 11) == (None, tokens)
+    assert main_tensor((size, tokens), 11) == (1, tokens)
+    assert main_tensor({"size": size, "x": tokens}, 11) == ("x", tokens)
+    assert main_tensor((size, None), 11) == (None, (size, None))
 
 
 def test_shape_text():

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from classykit.errors import BlockError, ShapeError
+from classykit.features import main_tensor
 from classykit.harmless import harmless
 from classykit.models.blocks import resolve_block
 from classykit.models.classy_model import ClassyModel
@@ -39,7 +40,8 @@ def capture(
 
     Returns:
         ``{name: output}`` in the order asked for: what each block gave, even where a later in-place operation
-        overwrites it. A block that runs several times in a pass gives its first output.
+        overwrites it. A block that runs several times in a pass gives its first output; of a block that gives
+        several things (tokens with the size of their grid, say) it is the tensor that a head would get.
 
     Raises BlockError for names that are unknown, ambiguous or do not run, ShapeError when the pass fails.
 
@@ -84,11 +86,14 @@ def _pass(
 ) -> dict[str, tuple[Any, int | None]]:
     """One pass: {path: (output, its version, None for a copy or no tensor)}."""
     seen: dict[str, tuple[Any, int | None]] = {}
+    first = next(iter(x.values()), None) if isinstance(x, dict) else x
+    batch_size = first.shape[0] if isinstance(first, torch.Tensor) and first.ndim else 0
     thread = threading.get_ident()  # another thread may be using the same model
 
     def note(path: str, module: nn.Module, args: Any, output: Any) -> None:
         if threading.get_ident() != thread or path in seen:
             return
+        output = main_tensor(output, batch_size)[1]
         is_tensor = isinstance(output, torch.Tensor)
         if is_tensor and path in cloned:
             seen[path] = (output.clone(), None)

@@ -13,7 +13,7 @@ from torch import nn
 from classykit import formats
 from classykit.analysis.tracer import REST, BlockTrace, trace
 from classykit.errors import ClassyKitError, ConfigError, ShapeError
-from classykit.features import Features, shape_text
+from classykit.features import Features, main_tensor, shape_text
 from classykit.meta import dtype_of, empty_input, meta_twin
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import build_model
@@ -284,7 +284,7 @@ def _twin_of(model: nn.Module) -> ClassyModel:
     if isinstance(model, ClassyModel):
         heads = model.get_heads()
         if heads:  # the copy has lost its hooks, the heads' among them
-            twin._install([(b, h) for b, of in twin.get_heads().items() for h in of], set())
+            twin._install([(b, h) for b, of in twin.get_heads().items() for h in of], model._readings)
         return twin
     return ClassyModel.from_model(twin)
 
@@ -322,7 +322,8 @@ def _rows(
         block = seen[name]
         path = paths.get(name, "")
         is_head = path.startswith("_heads.")
-        given = Features.of(block.output, batch_size, square)
+        output = main_tensor(block.output, batch_size, square)[1]
+        given = Features.of(output, batch_size, square)
         spatial = given.spatial if given is not None else ()
         here = spatial or (given.kind if given is not None else None)
         if not is_head and name != REST and here != resolution:
@@ -332,8 +333,8 @@ def _rows(
                 name=name,
                 type=_type_of(twin.get_submodule(path)) if path else "outside the listed blocks",
                 stage=None if is_head or name == REST else stage,
-                input_shape=_shape(block.input, batch_size),
-                output_shape=_shape(block.output, batch_size),
+                input_shape=_shape(main_tensor(block.input, batch_size, square)[1], batch_size),
+                output_shape=_shape(output, batch_size),
                 stride=shape[-1] / spatial[-1] if spatial and len(shape) >= 3 and spatial[-1] else None,
                 params=sum(p.numel() for p in block.params),
                 macs=block.macs,

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import torch
 from torch import nn
 
-from classykit.meta import dtype_of, empty_input, meta_twin
 from classykit.models.blocks import find_blocks
 from classykit.models.classy_model import ClassyModel
+from classykit.models.fitting import probe
 
 
 class Adapter(ClassyModel):
@@ -40,15 +39,28 @@ class Adapter(ClassyModel):
         return {path: f"model.{path}" for path in self._order}
 
     def _forward_order(self, blocks: Iterable[str]) -> list[str]:
-        """Those blocks that run, in the order in which they end; as defined where no meta pass is possible."""
+        """The blocks that run and give features, in the order in which they end.
+
+        A part whose output is of no known kind (windows folded into the batch, say) is not listed: the nearest
+        module around it that gives features stands for it. As defined where no meta pass is possible.
+        """
         blocks = list(blocks)
+        around = {path[:i] for path in blocks for i, c in enumerate(path) if c == "."}
         try:
-            twin = meta_twin(self.model)
-            order: list[str] = []
-            for path in blocks:
-                twin.get_submodule(path).register_forward_hook(lambda m, a, o, path=path: order.append(path))
-            with torch.no_grad():
-                twin(empty_input(self._input_shape, 1, dtype_of(twin)))
+            seen = probe(self, {f"model.{path}" for path in (*blocks, *around)})
         except Exception:  # whatever a stranger's code does on meta tensors
             return blocks
-        return list(dict.fromkeys(order))
+        known = {path for path in (*blocks, *around) if f"model.{path}" in seen and seen[f"model.{path}"].features}
+        chosen = set(blocks) & known
+        for path in blocks:
+            if path not in known and f"model.{path}" in seen:
+                chosen.add(next((a for a in _ancestors(path) if a in known), ""))
+        chosen = {path for path in chosen if not any(a in chosen for a in _ancestors(path))}
+        order = [path.removeprefix("model.") for path in seen]
+        return [path for path in order if path in chosen]
+
+
+def _ancestors(path: str) -> list[str]:
+    """The modules around ``path``, nearest first: "a.b.c" -> ["a.b", "a"]."""
+    parts = path.split(".")
+    return [".".join(parts[:i]) for i in range(len(parts) - 1, 0, -1)]

@@ -9,6 +9,7 @@ from torch import nn
 from classykit.errors import BlockError, suggest
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def resolve_block(root: nn.Module, listed: Mapping[str, str], name: str, hidden: str = "_heads") -> tuple[str, str]:
@@ -43,39 +44,68 @@ def resolve_block(root: nn.Module, listed: Mapping[str, str], name: str, hidden:
 def find_blocks(root: nn.Module) -> dict[str, str]:
     """A sensible list of blocks of any module, in order of definition: {path: path}.
 
-    Containers and stages are opened, down to residual blocks, transformer layers and the like; what has no
-    parameters (activations, dropout, pooling) is left out.
+    Containers and stages are opened, down to residual blocks, transformer layers and the like, or to the layers of
+    a plain stack such as VGG's; what has no parameters (activations, dropout, pooling) is left out.
     """
     found: dict[str, str] = {}
 
-    def visit(module: nn.Module, path: str) -> None:
+    def visit(module: nn.Module, path: str, in_a_row: bool) -> None:
         for name, child in module.named_children():
             child_path = f"{path}.{name}" if path else name
-            if _is_row_of_blocks(child, within=module):
-                visit(child, child_path)
-            elif any(True for _ in child.parameters()):
+            if not in_a_row and _is_plain_stage(child):
+                visit(child, child_path, in_a_row=True)
+            elif _is_row_of_blocks(child, name, in_a_row):
+                visit(child, child_path, in_a_row=isinstance(child, _CONTAINERS))
+            elif _has_parameters(child):
                 found[child_path] = child_path
 
-    visit(root, "")
+    visit(root, "", in_a_row=isinstance(root, _CONTAINERS))
     return found
 
 
-def _is_row_of_blocks(module: nn.Module, within: nn.Module) -> bool:
-    """Whether to look inside: a container of composite parts, or a stage that wraps one.
+def _is_plain_stage(module: nn.Module) -> bool:
+    """Whether this is a module of one's own that holds its blocks directly, as b1, b2, ..."""
+    parts = [part for part in module.children() if _has_parameters(part)]
+    return (
+        not isinstance(module, _CONTAINERS)
+        and len({type(part) for part in parts}) == 1
+        and not isinstance(parts[0], _CONTAINERS)
+        and all(_depth(part) >= 2 for part in parts)
+    )
+
+
+def _is_row_of_blocks(module: nn.Module, name: str, in_a_row: bool) -> bool:
+    """Whether to look inside: a container of blocks, a plain stack of layers, or a stage that wraps either.
 
     A module that stands in a row itself, a residual block, say, may hold a container too; it is opened only
     when the parts in there are as deep as blocks are, not mere convolution-norm-activation groups.
     """
+    parts = {n: part for n, part in module.named_children() if _has_parameters(part)}
     if isinstance(module, _CONTAINERS):
-        composite = [c for c in module.children() if _depth(c) >= 1]
-        return len(composite) * 2 >= len(list(module.children())) > 0
-    deep = 2 if isinstance(within, _CONTAINERS) else 1
+        if _is_branch(name):
+            return False
+        composite = sum(_depth(part) >= 1 for part in parts.values())
+        layers = sum(isinstance(part, _CONVOLUTIONS) for part in parts.values())
+        # five layers or more, one after another, are a network without blocks, as VGG is
+        return composite * 2 >= len(list(module.children())) > 0 or composite + layers >= 5
+    deep = 2 if in_a_row else 1
     return any(
-        isinstance(c, _CONTAINERS) and any(_depth(part) >= deep for part in c.children())
-        for c in module.children()
+        isinstance(part, _CONTAINERS)
+        and not _is_branch(n)
+        and any(_depth(p) >= (1 if n == "blocks" else deep) for p in part.children())
+        for n, part in parts.items()
     )
 
 
+def _is_branch(name: str) -> bool:
+    """Whether the name is that of one path of several through a block, as in Inception."""
+    return name.startswith("branch") and name != "branches"
+
+
+def _has_parameters(module: nn.Module) -> bool:
+    return any(True for _ in module.parameters())
+
+
 def _depth(module: nn.Module) -> int:
-    """Levels of modules below this one: 0 for a leaf."""
-    return max((1 + _depth(c) for c in module.children()), default=0)
+    """Levels of modules with parameters below this one: 0 for a layer, whatever its norm has inside."""
+    return max((1 + _depth(c) for c in module.children() if _has_parameters(c)), default=0)

@@ -20,7 +20,7 @@ from classykit.models.blocks import find_blocks, resolve_block
 from classykit.models.fitting import fit_heads, probe
 from classykit.models.head_dict import HeadDict
 from classykit.models.state import check_state
-from classykit.models.taps import Tap, Taps
+from classykit.models.taps import Reading, Tap, Taps
 
 
 class ClassyModel(nn.Module):
@@ -54,7 +54,7 @@ class ClassyModel(nn.Module):
         super().__init__()
         self._heads = HeadDict()
         self._head_blocks: dict[str, str] = {}  # unique_id -> block name
-        self._overwritten: set[str] = set()  # blocks with heads whose output a later in-place operation changes
+        self._readings: dict[str, Reading] = {}  # how the features of the blocks with heads are read
         self._head_outputs: dict[str, torch.Tensor] = {}
         self._taps = Taps()
         self._hooks: list[Any] = []
@@ -224,8 +224,8 @@ class ClassyModel(nn.Module):
             new = {"name": head, "unique_id": unique_id or self._free_id(head), **keys}
         else:
             raise ConfigError(f"A head is a ClassyHead or a registered name, not {head!r}.")
-        fitted, overwritten = fit_heads(self, [(shown, path, new)], taken=self._head_blocks)
-        self._install([*self._attached(), *fitted], self._overwritten | overwritten)
+        fitted, readings = fit_heads(self, [(shown, path, new)], taken=self._head_blocks)
+        self._install([*self._attached(), *fitted], self._readings | readings)
         return fitted[0][1]
 
     def set_heads(self, heads: Mapping[str, Iterable[ClassyHead | Mapping[str, Any]]]) -> None:
@@ -253,8 +253,8 @@ class ClassyModel(nn.Module):
             shown, path = self.find_block(config["fork_block"])
             wanted.append((shown, path, {k: v for k, v in config.items() if k != "fork_block"}))
         if wanted:
-            fitted, overwritten = fit_heads(self, wanted, taken=self._head_blocks)
-            self._install([*self._attached(), *fitted], self._overwritten | overwritten)
+            fitted, readings = fit_heads(self, wanted, taken=self._head_blocks)
+            self._install([*self._attached(), *fitted], self._readings | readings)
 
     def get_heads(self) -> dict[str, list[ClassyHead]]:
         """The attached heads: ``{block name: [head, ...]}``."""
@@ -265,7 +265,7 @@ class ClassyModel(nn.Module):
 
     def clear_heads(self) -> None:
         """Remove all heads."""
-        self._install([], set())
+        self._install([], {})
 
     def remove_head(self, unique_id: str) -> ClassyHead:
         """Remove one head and return it; HeadError when there is none of that name."""
@@ -273,7 +273,7 @@ class ClassyModel(nn.Module):
         removed = [h for h in self._heads.values() if h.unique_id == unique_id]
         if not removed:
             raise HeadError(f"There is no head {unique_id!r}; attached are: {', '.join(self._head_blocks) or 'none'}.")
-        self._install(kept, self._overwritten)
+        self._install(kept, self._readings)
         return removed[0]
 
     def _attached(self) -> list[tuple[str, ClassyHead]]:
@@ -286,7 +286,7 @@ class ClassyModel(nn.Module):
             unique_id = f"{name}_{n}"
         return unique_id
 
-    def _install(self, heads: list[tuple[str, ClassyHead]], overwritten: set[str]) -> None:
+    def _install(self, heads: list[tuple[str, ClassyHead]], readings: Mapping[str, Reading]) -> None:
         """Make these the attached heads. Nothing here can fail half-way: everything was checked before."""
         paths = {block: self.find_block(block)[1] for block, _ in heads}
         for hook in self._hooks:
@@ -296,11 +296,11 @@ class ClassyModel(nn.Module):
             container.put(head)
         self._heads, self._hooks, self._head_outputs = container, [], {}
         self._head_blocks = {head.unique_id: block for block, head in heads}
-        self._overwritten = overwritten & paths.keys()
+        self._readings = {block: readings[block] for block in paths}
         if not heads:
             return
         for block, path in paths.items():
-            tap = Tap(self._taps, block, clone=block in overwritten)
+            tap = Tap(self._taps, block, self._readings[block])
             self._hooks.append(self.get_submodule(path).register_forward_hook(tap))
         run_heads = partial(self._taps.end, _run_heads)
         self._hooks += [

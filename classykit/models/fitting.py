@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import nn
 
 from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError
-from classykit.features import Features
+from classykit.features import Features, main_tensor
 from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
 from classykit.meta import dtype_of, meta_twin
+from classykit.models.taps import Reading
 
 if TYPE_CHECKING:
     from classykit.models.classy_model import ClassyModel
@@ -20,36 +21,46 @@ if TYPE_CHECKING:
 PROBE_BATCH = 11  # unlikely to be a size that a model has by itself, so it marks the batch dimension
 
 
-def probe(model: ClassyModel, paths: set[str]) -> dict[str, tuple[Features | None, torch.Tensor, bool]]:
-    """Pass an empty batch through a meta copy: {path: (features, meta output, overwritten later?)}."""
+class Probed(NamedTuple):
+    """What a block was found to give: of which kind, as a meta tensor, and how it is to be read."""
+
+    features: Features | None
+    output: Any
+    reading: Reading
+
+
+def probe(model: ClassyModel, paths: set[str]) -> dict[str, Probed]:
+    """Pass an empty batch through a meta copy: what the blocks at these paths give, in the order they end."""
     twin = meta_twin(model, without=model._heads)
-    outputs: dict[str, tuple[Any, int]] = {}
+    shape = twin.input_shape
+    square = len(shape) < 3 or shape[-1] == shape[-2]
+    outputs: dict[str, tuple[int | str | None, Any, int]] = {}
 
     def note(path: str, module: nn.Module, args: Any, output: Any) -> None:
-        outputs.setdefault(path, (output, output._version if isinstance(output, torch.Tensor) else 0))
+        if path not in outputs:
+            key, output = main_tensor(output, PROBE_BATCH, square)
+            outputs[path] = key, output, getattr(output, "_version", 0)
 
     for path in paths:
         twin.get_submodule(path).register_forward_hook(partial(note, path))
     with torch.no_grad():
         twin.forward(twin.example_input(PROBE_BATCH, "meta"))
-    shape = twin.input_shape
-    square = len(shape) < 3 or shape[-1] == shape[-2]
     return {
-        path: (
+        path: Probed(
             Features.of(output, PROBE_BATCH, square),
             output,
-            isinstance(output, torch.Tensor) and output._version != version,
+            Reading(key, clone=getattr(output, "_version", 0) != version),
         )
-        for path, (output, version) in outputs.items()
+        for path, (key, output, version) in outputs.items()
     }
 
 
 def fit_heads(
     model: ClassyModel, wanted: list[tuple[str, str, ClassyHead | Mapping[str, Any]]], taken: Iterable[str]
-) -> tuple[list[tuple[str, ClassyHead]], set[str]]:
+) -> tuple[list[tuple[str, ClassyHead]], dict[str, Reading]]:
     """Build what is wanted at ``(block name, path, head or config)`` and check it; changes nothing.
 
-    Also says which of the blocks give something that a later in-place operation overwrites.
+    Also says how the blocks' features are to be read.
     """
     ids = set(taken)
     try:
@@ -58,14 +69,12 @@ def fit_heads(
         raise
     except Exception:  # the model cannot run on meta tensors: heads then say themselves what they take
         seen = None
-    fitted, overwritten = [], set()
+    fitted, readings = [], {}
     for block, path, head in wanted:
         if seen is not None and path not in seen:
             raise BlockError(f"block {block!r} does not run in a forward pass, so it gives nothing to a head.")
         # where nothing is known, a copy is the safe assumption
-        features, output, changed = seen[path] if seen is not None else (None, None, True)
-        if changed:
-            overwritten.add(block)
+        features, output, readings[block] = seen[path] if seen is not None else (None, None, Reading(clone=True))
         if not isinstance(head, (ClassyHead, Mapping)):
             raise ConfigError(f"A head is a ClassyHead or a head's config, not {head!r}.")
         if not isinstance(head, ClassyHead):
@@ -76,7 +85,7 @@ def fit_heads(
         if features is not None:
             _check_fit(head, block, features, output)
         fitted.append((block, head))
-    return fitted, overwritten
+    return fitted, readings
 
 
 def _build_fitting(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
@@ -46,17 +47,29 @@ class Taps:
         return None
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How features are read off a block's output.
+
+    ``key`` is where in a tuple, list or dict they are; ``clone`` is set where a later in-place operation would
+    overwrite them.
+    """
+
+    key: int | str | None = None
+    clone: bool = False
+
+
 class Tap:
     """Forward hook of a block that a head is attached to: records what the block gave.
 
-    ``clone`` is set where a later in-place operation would overwrite the output. A block that runs more
-    than once in a pass is recorded the first time.
+    A block that runs more than once in a pass is recorded the first time.
     """
 
-    def __init__(self, taps: Taps, block: str, clone: bool):
-        self.taps, self.block, self.clone = taps, block, clone
+    def __init__(self, taps: Taps, block: str, reading: Reading):
+        self.taps, self.block, self.reading = taps, block, reading
 
     def __call__(self, module: nn.Module, args: Any, output: Any) -> None:
         for owner, record in getattr(_running, "calls", ()):
             if owner is self.taps and self.block not in record:
-                record[self.block] = output.clone() if self.clone else output
+                features = output if self.reading.key is None else output[self.reading.key]
+                record[self.block] = features.clone() if self.reading.clone else features

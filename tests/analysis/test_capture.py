@@ -97,10 +97,18 @@ def test_a_block_that_runs_twice_gives_its_first_output():
     assert torch.equal(ck.capture(model, x, "0")["0"], layer(x))
 
 
-def test_outputs_that_are_no_tensors():
-    model = nn.Sequential(nn.LSTM(3, 4, batch_first=True))
-    out, (h, c) = ck.capture(model, torch.randn(2, 5, 3), "0")["0"]
-    assert out.shape == (2, 5, 4) and h.shape == c.shape == (1, 2, 4)
+def test_of_several_outputs_it_is_the_one_that_is_features():
+    x = torch.randn(2, 5, 3)
+    lstm = nn.LSTM(3, 4, batch_first=True)
+    assert torch.equal(ck.capture(nn.Sequential(lstm), x, "0")["0"], lstm(x)[0])
+
+
+def test_outputs_that_are_no_features_are_given_as_they_are():
+    class Sizes(nn.Module):
+        def forward(self, x):
+            return x.shape[1:]
+
+    assert ck.capture(nn.Sequential(Sizes()), torch.randn(2, 5, 3), "0")["0"] == (5, 3)
 
 
 def test_heads_do_not_matter(small):
