@@ -50,6 +50,9 @@ class Preprocessing:
         crop: ``"square"`` keeps the largest centred region that has the target's proportions: for a square
             size, the centre square of the full shorter side. ``"none"`` squashes the whole picture.
         interpolation: ``"bicubic"`` or ``"bilinear"``, antialiased, on 8-bit pixels (Pillow's).
+        resize: Pixels, default None. Given, the picture is first resized, its shorter side to this number, or as a
+            whole to ``(height, width)``, and the centre of ``size`` is cut out of it, as torchvision and timm
+            evaluate their models; ``crop`` then has no say.
 
     Raises:
         ConfigError: for a value that makes no sense.
@@ -63,16 +66,24 @@ class Preprocessing:
     std: tuple[float, ...] = IMAGENET_STD
     crop: str = "square"
     interpolation: str = "bicubic"
+    resize: int | tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         # Lists come from JSON; tuples keep the instance hashable. The class is frozen, hence the detour.
-        for name in ("size", "mean", "std"):
+        for name in ("size", "mean", "std", "resize"):
             value = getattr(self, name)
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
         sides = self.size if isinstance(self.size, tuple) else (self.size, self.size)
         if len(sides) != 2 or not all(type(s) is int and s > 0 for s in sides):
             raise ConfigError(f"size is {self.size!r}: give a positive int, or (height, width) in pixels.")
+        if self.resize is not None:
+            before = self.resize if isinstance(self.resize, tuple) else (self.resize, self.resize)
+            if len(before) != 2 or not all(type(b) is int and b >= s for b, s in zip(before, sides, strict=True)):
+                raise ConfigError(
+                    f"resize is {self.resize!r}: size = {self.size!r} is cut out of it, so give at least as many "
+                    "pixels, or None."
+                )
         for name in ("mean", "std"):
             value = getattr(self, name)
             if not (isinstance(value, tuple) and len(value) == 3 and all(map(_is_finite, value))):
@@ -114,6 +125,10 @@ class Preprocessing:
         """
         picture = load_image(image)
         height, width = self.height_width
+        if self.resize is not None:
+            picture = picture.resize(self._resized(picture), _INTERPOLATIONS[self.interpolation])
+            left, top = round((picture.width - width) / 2), round((picture.height - height) / 2)
+            return picture.crop((left, top, left + width, top + height))
         if self.crop == "square":
             scale = min(picture.width / width, picture.height / height)
             w = max(1, min(picture.width, round(width * scale)))
@@ -121,6 +136,13 @@ class Preprocessing:
             left, top = (picture.width - w) // 2, (picture.height - h) // 2
             picture = picture.crop((left, top, left + w, top + h))
         return picture.resize((width, height), _INTERPOLATIONS[self.interpolation])
+
+    def _resized(self, picture: Image.Image) -> tuple[int, int]:
+        """The (width, height) of the whole picture before the centre is cut out."""
+        if isinstance(self.resize, tuple):
+            return self.resize[::-1]
+        shorter = min(picture.width, picture.height)
+        return int(self.resize * picture.width / shorter), int(self.resize * picture.height / shorter)
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as plain, JSON-able values; `from_dict` reads them back."""

@@ -1,5 +1,6 @@
 """Where trained weights come from, and how their keys map onto ours."""
 
-from classykit.weights.pretrained import imagenet_labels, load_pretrained
+from classykit.weights.labels import imagenet_labels
+from classykit.weights.pretrained import load_pretrained
 
 __all__ = ["imagenet_labels", "load_pretrained"]

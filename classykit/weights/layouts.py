@@ -1,0 +1,89 @@
+"""What is known of one class of another library: its keys, what becomes of it here, and what cannot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from classykit.errors import WeightsError
+from classykit.models.classy_model import ClassyModel
+from classykit.weights.keymaps import Rule
+
+State = Mapping[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How other people's models of one kind keep their weights, and which of our families they become.
+
+    Args:
+        title: what messages call it ("torchvision's DenseNet").
+        classes: the dotted classes whose objects have this layout.
+        families: the classes of ours that it can become.
+        sign: a regular expression; a state has this layout when it matches one of its keys.
+        rules: the key map of a state.
+        classifier: dotted path of the source's classifier.
+        head: the registered head that stands for it, None when our trunk has its own.
+        head_keys: the head's keys that its renamed state shows.
+        not_ours: ``(regular expression, reason)`` of keys that have no counterpart here.
+        not_ours_parts: ``{class name: reason}`` of parts without weights that have none.
+        not_ours_state: the reason why a state cannot be converted that only a look at all of it shows, or "".
+        adopt: how an object that cannot be converted is used as it is.
+        of_module: settings that no weight shows, read off an object.
+        of_module_in_full: those that matter for a family without sizes of its own, such as anynet.
+        of_file: the same settings for a bare state, by what the library uses for our registered name. Raises
+            WeightsError where it uses several.
+        advice: what to add to the refusal of a state that does not fit, from name, model and renamed state.
+    """
+
+    title: str
+    classes: tuple[str, ...]
+    families: tuple[str, ...]
+    sign: str
+    rules: Callable[[State], list[Rule]]
+    classifier: str = "fc"
+    head: str | None = "fully_connected"
+    head_keys: Callable[[State], dict[str, Any]] = lambda head_state: {}
+    not_ours: tuple[tuple[str, str], ...] = ()
+    not_ours_parts: Mapping[str, str] = field(default_factory=dict)
+    not_ours_state: Callable[[State], str] = lambda state: ""
+    adopt: str = "ClassyModel.from_model(source)"
+    of_module: Callable[[nn.Module], dict[str, Any]] = lambda source: {}
+    of_module_in_full: Callable[[nn.Module], dict[str, Any]] = lambda source: {}
+    of_file: Callable[[str, State], dict[str, Any]] = lambda name, state: {}
+    advice: Callable[[str, ClassyModel, State], str] = lambda name, model, state: ""
+
+    def matches(self, state: State) -> bool:
+        """Whether a state has this layout."""
+        return any(re.match(self.sign, key) for key in state)
+
+    def refuse(self, state: State, what: str, source: nn.Module | None = None) -> None:
+        """Raise WeightsError with the reason when the state, or the object, has what our families lack."""
+        reasons = [reason for pattern, reason in self.not_ours if any(re.match(pattern, key) for key in state)]
+        if source is not None:
+            kinds = {type(module).__name__ for module in source.modules()}
+            reasons += [reason for kind, reason in self.not_ours_parts.items() if kind in kinds]
+        reasons += filter(None, [self.not_ours_state(state)])
+        if reasons:
+            raise WeightsError(f"{what} cannot be converted: {'; '.join(reasons)}. An object: {self.adopt} adopts it.")
+
+
+def widths_differ(name: str, model: ClassyModel, state: State) -> str:
+    """Of RegNets: that an anynet can have the widths of the state."""
+
+    def widths(trunk: State) -> list[int]:
+        last = r"trunk_output\.block\d+\.block\d+-0\.f\.c\.weight"
+        return [v.shape[0] for k, v in trunk.items() if re.fullmatch(last, k)]
+
+    ours, theirs = widths(model.state_dict()), widths(state)
+    if ours == theirs or type(model).__name__ == "AnyNet":
+        return ""
+    return (
+        f" The widths differ: {name}'s stages have {ours} channels, the source's {theirs}. The source's blocks can be "
+        'had through anynet, with explicit widths: load_pretrained("anynet", source=source).'
+    )

@@ -1,0 +1,133 @@
+"""timm's trained weights, through timm and the hub that it downloads from."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import urllib.error
+import urllib.request
+from typing import Any
+
+from classykit.errors import MissingDependencyError, WeightsError
+from classykit.images import Preprocessing
+from classykit.models.classy_model import ClassyModel
+from classykit.models.factory import list_models
+from classykit.weights.convert import convert_module
+from classykit.weights.labels import imagenet_labels
+
+_SIZES = {"400mf": "004", "800mf": "008", "1.6gf": "016", "3.2gf": "032", "8gf": "080", "16gf": "160", "32gf": "320",
+          "64gf": "640", "128gf": "1280", "256gf": "2560"}  # fmt: skip
+
+#: our name: timm's, where the weights it publishes can be had
+NAMES = {
+    **{
+        name: name
+        for name in (
+            "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x4d",
+            "densenet121", "densenet161", "densenet169", "densenet201", "efficientnet_b0", "efficientnet_b1",
+            "efficientnet_b2", "efficientnet_b3", "efficientnet_b4", "efficientnet_b5", "efficientnet_lite0",
+        )
+    },
+    # only Google's own were trained, with TensorFlow's padding
+    **{f"efficientnet_{size}": f"tf_efficientnet_{size}" for size in ("b6", "b7", "lite1", "lite2")},
+    **{name: f"regnet{name[7]}_{_SIZES[name[9:]]}" for name in list_models("regnet_[xy]_*")},
+    "regnet_z_4gf": "regnetz_040_h",  # regnetz_040 has an activation where ours has none
+    "vit_b_16": "vit_base_patch16_224",
+    "vit_b_32": "vit_base_patch32_224",
+    "vit_l_16": "vit_large_patch16_224",
+    "vit_l_32": "vit_large_patch32_384",  # of 224 px there is one without a classifier
+}  # fmt: skip
+
+
+def load_timm(name: str, weights: str | None) -> ClassyModel:
+    """``name`` with weights that timm publishes.
+
+    Args:
+        weights: a tag of timm's ("a1_in1k"), or a full name of its ("tf_efficientnet_b0.ns_jft_in1k"); None for
+            its default.
+
+    Raises MissingDependencyError without timm, WeightsError when the weights cannot be had or converted.
+    """
+    if name not in NAMES:
+        raise WeightsError(
+            f"timm publishes no weights with a classifier for {name}; it has some for {', '.join(NAMES)}. A timm model "
+            f"of your own converts: load_pretrained({name!r}, source=the_model)."
+        )
+    try:
+        timm = importlib.import_module("timm")
+    except ImportError:
+        raise MissingDependencyError(
+            'source="timm" needs timm, which is not installed: pip install timm. A file of its weights does not: '
+            f'load_pretrained({name!r}, source="path/to/model.safetensors").'
+        ) from None
+    wanted = weights if weights and "." in weights else ".".join(filter(None, (NAMES[name], weights)))
+    cfg = _pretrained_cfg(timm, wanted)
+    source = _create(timm, name, wanted, cfg)
+    model = convert_module(name, source)
+    cfg = source.pretrained_cfg
+    model.preprocessing = _preprocessing(cfg)
+    model.labels = imagenet_labels() if cfg["num_classes"] == 1000 else None
+    model.weights = f"timm {cfg['architecture']}.{cfg['tag']}"
+    return model
+
+
+def _pretrained_cfg(timm: Any, wanted: str) -> Any:
+    architecture = wanted.split(".")[0]
+    known = [n for n in timm.list_pretrained(f"{architecture}*") if n.split(".")[0] == architecture]
+    if wanted != architecture and wanted not in known:
+        raise WeightsError(f"timm has no weights {wanted!r}; it has {', '.join(known) or f'none of {architecture}'}.")
+    return timm.models.get_pretrained_cfg(wanted)
+
+
+def _create(timm: Any, name: str, wanted: str, cfg: Any) -> Any:
+    repository = getattr(cfg, "hf_hub_id", None)
+    try:
+        if repository:
+            _ask_once(repository)
+        return timm.create_model(wanted, pretrained=True)
+    except Exception as error:  # the hub's client, the network and timm fail in many ways
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        of_hub = f"model.safetensors of the Hugging Face repository {repository}, which is kept in {_cache()}"
+        raise WeightsError(
+            f"timm's weights {wanted} could not be had: {reason} Wanted was {of_hub if repository else cfg.url}. With "
+            f'a copy of that file: load_pretrained({name!r}, source="path/to/model.safetensors"). Nothing was changed.'
+        ) from None
+
+
+def _ask_once(repository: str) -> None:
+    """Fail at once where there is neither a copy nor a network: the hub's client tries again for a minute."""
+    hub = importlib.import_module("huggingface_hub")
+    for file in ("model.safetensors", "pytorch_model.bin"):
+        if isinstance(hub.try_to_load_from_cache(repository, file), str):
+            return
+    if hub.constants.HF_HUB_OFFLINE:
+        raise WeightsError("HF_HUB_OFFLINE is set, and there is no copy.")
+    try:
+        urllib.request.urlopen(urllib.request.Request(hub.constants.ENDPOINT, method="HEAD"), timeout=10).close()
+    except urllib.error.HTTPError:  # an answer all the same
+        pass
+    except OSError as error:
+        raise WeightsError(f"{hub.constants.ENDPOINT} cannot be reached ({getattr(error, 'reason', error)}).") from None
+
+
+def _cache() -> str:
+    try:
+        return importlib.import_module("huggingface_hub").constants.HF_HUB_CACHE
+    except (ImportError, AttributeError):
+        return "timm's cache"
+
+
+def _preprocessing(cfg: Any) -> Preprocessing | None:
+    """How timm prepares a picture for these weights; None for what `Preprocessing` cannot express."""
+    _, height, width = cfg["input_size"]
+    known = cfg["crop_mode"] in ("center", "squash") and cfg["interpolation"] in ("bicubic", "bilinear")
+    if not known or height != width:
+        return None
+    resize = math.floor(height / cfg["crop_pct"])
+    return Preprocessing(
+        size=height,
+        mean=tuple(cfg["mean"]),
+        std=tuple(cfg["std"]),
+        interpolation=cfg["interpolation"],
+        resize=resize if cfg["crop_mode"] == "center" else (resize, resize),
+    )
