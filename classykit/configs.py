@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from classykit.errors import ConfigError, suggest
 
 PositiveInt = Annotated[int, Field(strict=True, gt=0, le=2**24)]
 Probability = Annotated[float, Field(strict=True, ge=0, lt=1)]
 PositiveFloat = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-Depth = Annotated[int, Field(strict=True, gt=0, le=1024)]  # layers in a row: each takes time to build
+MAX_DEPTH = 1024  # layers in a row: each takes time to build
+Depth = Annotated[int, Field(strict=True, gt=0, le=MAX_DEPTH)]
 Flag = Annotated[bool, Field(strict=True)]
+
+
+def _not_too_deep(depths: list[int]) -> list[int]:
+    if sum(depths) > MAX_DEPTH:
+        raise ValueError(f"that makes {sum(depths)} layers; use at most {MAX_DEPTH} in all")
+    return depths
+
+
+Depths = Annotated[list[Depth], Field(min_length=1, max_length=12), AfterValidator(_not_too_deep)]  # by stage
 
 
 class Config(BaseModel):

@@ -12,6 +12,38 @@ from collections.abc import Iterator
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._device import _device_constructors
+
+# What fills a tensor with initial values: on the meta device there is nothing to fill, and torch takes a
+# millisecond to find that out
+_FILLS = {
+    getattr(torch.Tensor, name)
+    for name in ("fill_", "zero_", "normal_", "uniform_", "clamp_", "erfinv_", "mul_", "add_")
+} | {getattr(nn.init, name) for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")}
+
+
+class weightless(TorchFunctionMode):
+    """Within the block tensors are made on the meta device, and left unfilled: modules are built without weights.
+
+    >>> with weightless():
+    ...     layer = nn.Linear(2, 3)
+    >>> layer.weight.device
+    device(type='meta')
+    """
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func in _FILLS:
+            filled = args[0] if args else kwargs["tensor"]
+            if filled.is_meta:
+                return filled
+        elif func in _MAKES and kwargs.get("device") is None:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
+
+
+_MAKES = _device_constructors()
 
 
 def meta_twin(module: nn.Module, without: nn.Module | None = None) -> nn.Module:
@@ -72,6 +104,15 @@ def _hooks_of(part: nn.Module) -> list[dict]:
 def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
     data = tensor.detach().to("meta")
     return nn.Parameter(data, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else data
+
+
+def tensors_in(value: object) -> list[torch.Tensor]:
+    """The tensors in a tensor, or in nested lists, tuples and dicts of them."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    return [t for v in value for t in tensors_in(v)] if isinstance(value, (tuple, list)) else []
 
 
 def empty_input(shape: tuple[int, ...], batch_size: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:

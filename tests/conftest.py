@@ -14,21 +14,39 @@ import classykit as ck
 #: {family: the smallest config that has all its kinds of parts}
 LIGHT = {
     "ResNeXt": {"name": "resnext", "num_blocks": [1, 2], "init_planes": 8, "base_width_and_cardinality": (4, 2)},
+    "DenseNet": {"name": "densenet", "num_blocks": [2, 2], "init_planes": 8, "growth_rate": 4},
     "EfficientNet": {
         "name": "efficientnet",
         "model_params": {"width_coefficient": 0.1, "depth_coefficient": 0.1, "resolution": 32, "dropout_rate": 0.2},
         "num_classes": 7,
+        # the reference has no defaults for these
+        "bn_momentum": 0.01, "bn_epsilon": 1e-3, "width_divisor": 8, "min_width": None, "drop_connect_rate": 0.2,
+        "use_se": True,
+    },
+    "AnyNet": {
+        "name": "anynet", "depths": [1, 2], "widths": [8, 16], "group_widths": [4, 8],
+        "bottleneck_multipliers": [1.0, 2.0], "strides": [2, 2], "stem_width": 8,
+    },
+    "RegNet": {
+        "name": "regnet", "depth": 3, "w_0": 8, "w_a": 8.0, "w_m": 2.0, "group_width": 4, "stem_width": 8,
     },
     "VisionTransformer": {
         "name": "vision_transformer", "image_size": 32, "patch_size": 8, "num_layers": 2, "num_heads": 2,
         "hidden_dim": 16, "mlp_dim": 24,
+    },
+    "ResNeXt3D": {
+        "name": "resnext3d", "input_planes": 3, "clip_crop_size": 16, "frames_per_clip": 2, "num_blocks": [1, 2],
+        "skip_transformation_type": "preactivated_shortcut",
+        "residual_transformation_type": "preactivated_bottleneck_transformation",
+        "stem_planes": 8, "stage_planes": 8, "width_per_group": 4,
     },
     "MLP": {"name": "mlp", "input_dim": 12, "output_dim": 5, "hidden_dims": [16, 8], "use_batchnorm": True},
 }  # fmt: skip
 
 torch.set_num_threads(1)  # the tensors here are small: a second thread would only wait
 
-_parity: dict[str, list[str]] = {}  # {model: [keys, shapes, parameters, outputs]}
+COLUMNS = ("keys", "shapes", "parameters", "outputs", "heads")
+_parity: dict[str, dict[str, str]] = {}  # {model: {column: fact}}
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +101,10 @@ def randomise():
 
 @pytest.fixture(scope="session")
 def reference():
-    """Builds ClassyVision's model of a config: the nn.Module in its wrapper, or with ``wrapped`` the wrapper."""
+    """Builds ClassyVision's model of a config: the nn.Module in its wrapper, or with ``wrapped`` the wrapper.
+
+    ResNeXt3D's trunk gives a list of pathways, of which there is only ever one: it is given alone here.
+    """
     pytest.importorskip("classy_vision")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -92,9 +113,14 @@ def reference():
     def make(config, wrapped=False, device=None):
         with torch.device(device or "cpu"):
             model = build_model(copy.deepcopy(config))
+        model.classy_model.register_forward_hook(_only_pathway)
         return model if wrapped else model.classy_model
 
     return make
+
+
+def _only_pathway(module, args, output):
+    return output[0] if isinstance(output, list) else output
 
 
 @pytest.fixture(scope="session")
@@ -180,11 +206,10 @@ def small():
 
 @pytest.fixture(scope="session")
 def assert_same_shell(reference, shapes, parity):
-    """State keys, their order and shapes, on the meta device; and every block that the reference can attach to."""
+    """State keys, their order and shapes, on the meta device; a ``label`` makes it a row of the table of parity."""
 
-    def check(config, label=None):
-        label = label or config["name"]
-        ours, theirs = ck.build_model(config, device="meta"), reference(config, device="meta")
+    def check(config, label=None, theirs_config=None):
+        ours, theirs = ck.build_model(config, device="meta"), reference(theirs_config or config, device="meta")
         assert [k for k, _ in shapes(ours)] == [k for k, _ in shapes(theirs)]
         parity(label, "keys", f"{len(shapes(ours))} equal")
         assert shapes(ours) == shapes(theirs)
@@ -212,9 +237,43 @@ def assert_same_blocks():
     return check
 
 
+#: {kind of features: the reference's head for it}
+HEAD_FOR = {
+    "map2d": "fully_connected", "map3d": "fully_convolutional_linear", "vector": "vision_transformer_head",
+}  # fmt: skip
+
+
 @pytest.fixture(scope="session")
-def assert_same_outputs(reference, randomise, input_for, parity):
-    """Eval outputs with the same random weights and statistics: float32 <= 1e-5, float64 <= 1e-12."""
+def assert_same_heads(randomise, shapes, parity):
+    """A head of one config on both sides, at the trunk's end: its state keys, and its logits <= 1e-12 (in float64)."""
+
+    def check(ours, theirs, x, label=None, note=""):
+        from classy_vision.heads import build_head
+
+        names = ours.block_names
+        block = next((b for b in ("trunk_output", "mlp") if b in names or b == ours.config["name"]), names[-1])
+        kind = HEAD_FOR[ours.block_features([block])[block].kind]
+        ours.set_heads({block: [{"name": kind, "unique_id": "cls", "num_classes": 5}]})
+        head = randomise(ours.get_heads()[ours.find_block(block)[0]][0])
+        theirs_head = build_head({"pool_size": None, **head.config} if "conv" in kind else head.config)
+        assert shapes(head) == shapes(theirs_head)
+        theirs_head.load_state_dict(head.state_dict())
+        theirs.set_heads({block: [theirs_head.to(x.dtype).eval()]})
+        with torch.no_grad():
+            got, _ = ours(x), theirs(x)
+            wanted = theirs.execute_heads()["cls"]
+        assert got.shape == wanted.shape == (len(x), 5) and wanted.abs().max() > 1e-3
+        worst = (got - wanted).abs().max().item()
+        ours.clear_heads(), theirs.clear_heads()
+        parity(label, "heads", f"{kind}: {len(shapes(head))} keys, {str(x.dtype)[6:]} {worst:.0e}{note}")
+        assert worst <= 1e-12
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def assert_same_outputs(reference, randomise, input_for, assert_same_heads, parity):
+    """Eval outputs with the same random weights and statistics: float32 <= 1e-5, float64 <= 1e-12, and a head's."""
 
     def check(config, label=None, theirs_config=None, dtypes=(torch.float32, torch.float64)):
         theirs = randomise(reference(theirs_config or config)).eval()
@@ -227,10 +286,52 @@ def assert_same_outputs(reference, randomise, input_for, parity):
                 a, b = ours.to(dtype)(x), theirs.to(dtype)(x)
             assert a.shape == b.shape and b.abs().max() > 1e-3
             worst[dtype] = (a - b).abs().max().item()
-        if label is not None:
-            parity(label, "outputs", ", ".join(f"{str(d)[6:]} {w:.0e}" for d, w in worst.items()))
+        parity(label, "outputs", ", ".join(f"{str(d)[6:]} {w:.0e}" for d, w in worst.items()))
         assert worst.get(torch.float32, 0) <= 1e-5 and worst.get(torch.float64, 0) <= 1e-12
+        if label is not None:
+            assert_same_heads(ours.double(), theirs.double(), input_for(ours, dtype=torch.float64), label)
         return ours.float(), theirs.float()
+
+    return check
+
+
+def _shorten(model, keep):
+    """Leave out all but the first blocks of each stage, or layers; returns how many were left out."""
+    left_out = 0
+    for row in [m for m in model.modules() if isinstance(m, nn.Sequential)]:
+        for name in list(row._modules):
+            found = re.fullmatch(r"(?:block\d+-|layer_)(\d+)", name)
+            if found and int(found[1]) >= keep:
+                del row._modules[name]
+                left_out += 1
+    return left_out
+
+
+@pytest.fixture(scope="session")
+def assert_same_results(assert_same_heads, randomise, parity):
+    """Outputs in float64, and those of a head, of two models on the meta device, which share one set of weights.
+
+    ``shape`` is that of one input. Models of more than ``most`` parameters are run without most of the blocks of each
+    stage; the table then says "light".
+    """
+
+    def check(ours, theirs, label, shape, most=7e7):
+        note, size = "", sum(p.numel() for p in ours.parameters())
+        if size > most:
+            left_out = [_shorten(model, keep=1 if size > 5e8 else 2) for model in (ours, theirs)]
+            assert left_out[0] == left_out[1] > 0
+            note = f" (light: without {left_out[0]} blocks)"
+        ours = randomise(ours.double().to_empty(device="cpu")).eval()
+        theirs.load_state_dict(ours.state_dict(), strict=True, assign=True)
+        theirs.eval()
+        x = torch.randn(2, *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            a, b = ours(x), theirs(x)
+        assert a.shape == b.shape and b.abs().max() > 1e-3
+        worst = (a - b).abs().max().item()
+        parity(label, "outputs", f"float64 {worst:.0e}{note}")
+        assert worst <= 1e-12
+        assert_same_heads(ours, theirs, x, label, note)
 
     return check
 
@@ -261,20 +362,33 @@ def assert_trains_the_same():
 
 @pytest.fixture(scope="session")
 def parity():
-    """Notes one fact for the table that closes the run: ``parity(model, column, text)``."""
-    columns = ("keys", "shapes", "parameters", "outputs")
+    """Notes one fact for the tables that close the run: ``parity(model, column, text)``; no model, no note."""
 
     def note(model, column, text):
-        _parity.setdefault(model, ["-"] * len(columns))[columns.index(column)] = str(text)
+        assert column in COLUMNS
+        if model is not None:
+            _parity.setdefault(model, {})[column] = str(text)
 
     return note
 
 
+@pytest.fixture(scope="session")
+def parity_rows():
+    """The rows noted so far: {model: {column: fact}}; and all columns that a row of the reference's models has."""
+    return _parity, COLUMNS
+
+
 def pytest_terminal_summary(terminalreporter):
-    if not _parity:
-        return
-    terminalreporter.section("parity: ours against the reference")
-    rows = [("model", "keys", "shapes", "parameters", "max abs diff"), *((m, *facts) for m, facts in _parity.items())]
-    width = [max(len(row[i]) for row in rows) for i in range(5)]
-    for row in rows:
-        terminalreporter.write_line("  ".join(text.ljust(w) for text, w in zip(row, width, strict=True)).rstrip())
+    """Two tables: models that were compared part by part, and those of which there are outputs only."""
+    whole = {model: facts for model, facts in _parity.items() if facts.keys() != {"outputs"}}
+    for title, rows, columns in (
+        ("parity: ours against ClassyVision", whole, COLUMNS),
+        ("parity: ours against other libraries", {m: f for m, f in _parity.items() if m not in whole}, ("outputs",)),
+    ):
+        if rows:
+            terminalreporter.section(title)
+            table = [("model", *columns), *((m, *(facts.get(c, "-") for c in columns)) for m, facts in rows.items())]
+            width = [max(map(len, column)) for column in zip(*table, strict=True)]
+            for row in table:
+                line = "  ".join(text.ljust(w) for text, w in zip(row, width, strict=True))
+                terminalreporter.write_line(line.rstrip())

@@ -13,6 +13,7 @@ from torch import nn
 from classykit.configs import Config, PositiveInt, read_config
 from classykit.errors import ConfigError, HeadError
 from classykit.features import KINDS, MAP2D, MAP3D, TOKENS, VECTOR, Features
+from classykit.memory import refuse_what_cannot_fit
 from classykit.registry import Registry
 
 HEADS: Registry[type[ClassyHead]] = Registry("head")
@@ -66,11 +67,14 @@ class ClassyHead(nn.Module):
     def from_config(cls, config: Mapping[str, Any]) -> ClassyHead:
         """Build the head from its config; ``name`` and ``fork_block`` are ignored.
 
-        Raises ConfigError for keys or values that do not belong.
+        Raises ConfigError for keys or values that do not belong, DeviceError for weights that the memory cannot hold.
         """
         if not all(isinstance(key, str) for key in config):
             raise ConfigError(f"The keys of a head's config are strings: {dict(config)!r}.")
-        return cls(**{k: v for k, v in config.items() if k not in ("name", "fork_block")})
+        keys = {k: v for k, v in config.items() if k not in ("name", "fork_block")}
+        if cls.Config is not None:
+            refuse_what_cannot_fit(lambda: cls(**keys), f"head {keys.get('unique_id')!r}")
+        return cls(**keys)
 
     @property
     def config(self) -> dict[str, Any]:

@@ -96,9 +96,10 @@ class AnyNetOptions(Config):
                 self._check_groups(i, stage)
                 for width in (width_in, stage.width) if stage.depth > 1 else (width_in,):
                     if self.se_channels(width) == 0:
+                        stem = f", or a stem_width above {width}" if i == 0 and width == self.stem_width else ""
                         raise ValueError(
                             f"se_ratio = {self.se_ratio:g} leaves no channel of the {width} that enter a block of "
-                            f"stage {i + 1}; use {least_share(width):g} or more, or use_se=False"
+                            f"stage {i + 1}; use {least_share(width):g} or more, or use_se=False{stem}"
                         )
                 width_in = stage.width
         return self
@@ -119,7 +120,10 @@ class AnyNetOptions(Config):
         """What to do about channels that do not divide into groups."""
         below = stage.groups * stage.group_width
         near = " or ".join(str(n) for n in (below, below + stage.group_width) if n)
-        return f"make them {near}, or choose a group width that divides {stage.inner}"
+        return (
+            f"make them {near}, or choose a group width that divides {stage.inner} (in widths, bottleneck_multipliers "
+            f"or group_widths)"
+        )
 
 
 class AnyNetConfig(AnyNetOptions):

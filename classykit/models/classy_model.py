@@ -15,11 +15,12 @@ from classykit.configs import Config, read_config
 from classykit.errors import BlockError, ConfigError, HeadError, StateError
 from classykit.features import Features
 from classykit.heads.classy_head import ClassyHead
+from classykit.memory import refuse_what_cannot_fit
 from classykit.meta import dtype_of
 from classykit.models.blocks import find_blocks, resolve_block
 from classykit.models.fitting import fit_heads, probe
 from classykit.models.head_dict import HeadDict
-from classykit.models.state import check_state
+from classykit.models.state import check_state, heads_of, trunk_of
 from classykit.models.taps import Reading, Tap, Taps
 
 
@@ -75,13 +76,22 @@ class ClassyModel(nn.Module):
         """Build the model that ``config`` describes: this class's keys, and optionally ``heads``.
 
         ``name`` is ignored here: the defaults of a named model are `build_model`'s business.
-        Raises ConfigError for unknown keys or bad values, HeadError and BlockError for heads that do not fit.
+        Raises ConfigError for unknown keys or bad values, HeadError and BlockError for heads that do not fit, and
+        DeviceError for weights that the memory cannot hold.
         """
-        keys = {k: v for k, v in config.items() if k not in ("name", "heads")}
-        model = cls(**keys)
-        model._description = copy.deepcopy({"name": config.get("name", cls.__name__), **keys})
-        model.add_heads_from_configs(config.get("heads") or [])
-        return model
+        if not all(isinstance(key, str) for key in config):
+            raise ConfigError(f"The keys of a config are strings: {dict(config)!r}.")
+        keys, heads = {k: v for k, v in config.items() if k not in ("name", "heads")}, config.get("heads")
+
+        def build() -> ClassyModel:
+            model = cls(**keys)
+            model._description = copy.deepcopy({"name": config.get("name", cls.__name__), **keys})
+            model.add_heads_from_configs([] if heads is None else heads)
+            return model
+
+        if cls.Config is not None:  # without weights first, heads and all: nothing is allocated for a bad config
+            refuse_what_cannot_fit(build, str(config.get("name", cls.__name__)))
+        return build()
 
     @classmethod
     def from_model(
@@ -108,7 +118,7 @@ class ClassyModel(nn.Module):
         try:
             config = checkpoint["input_args"]["config"]["model"]
             state = checkpoint["classy_state_dict"]["base_model"]
-        except (KeyError, TypeError) as missing:
+        except (KeyError, TypeError, IndexError) as missing:
             raise StateError(
                 "A ClassyVision checkpoint holds ['input_args']['config']['model'] and "
                 f"['classy_state_dict']['base_model']; looking for them raised {missing!r}."
@@ -221,7 +231,9 @@ class ClassyModel(nn.Module):
                 raise ConfigError("unique_id and config keys go with a head's name, not with a head object.")
             new: ClassyHead | dict[str, Any] = head
         elif isinstance(head, str):
-            new = {"name": head, "unique_id": unique_id or self._free_id(head), **keys}
+            if keys.keys() & {"name", "fork_block"}:
+                raise ConfigError("attach_head names the head and its block itself: leave out name and fork_block.")
+            new = {"name": head, "unique_id": self._free_id(head) if unique_id is None else unique_id, **keys}
         else:
             raise ConfigError(f"A head is a ClassyHead or a registered name, not {head!r}.")
         fitted, readings = fit_heads(self, [(shown, path, new)], taken=self._head_blocks)
@@ -238,7 +250,9 @@ class ClassyModel(nn.Module):
             raise ConfigError(f"set_heads takes {{block name: [head, ...]}}, not {type(heads).__name__}.")
         for block, of_block in heads.items():
             shown, path = self.find_block(block)
-            of_block = [of_block] if isinstance(of_block, (ClassyHead, Mapping)) else list(of_block)
+            of_block = [of_block] if isinstance(of_block, (ClassyHead, Mapping)) else of_block
+            if isinstance(of_block, str) or not isinstance(of_block, Iterable):
+                raise ConfigError(f"The heads of a block are a list of heads; {block!r} has {of_block!r}.")
             wanted += [(shown, path, head) for head in of_block]
         self._install(*fit_heads(self, wanted, taken={}))
 
@@ -327,9 +341,10 @@ class ClassyModel(nn.Module):
         With ``strict`` every key of the trunk and of every head must be there and none besides. Raises
         StateError, before anything is loaded, naming the keys that are missing, unknown or misshapen.
         """
-        trunk, heads = _trunk_of(state), self._states_of_heads(state, strict)
+        trunk, heads = trunk_of(state), self._states_of_heads(state, strict)
         trunk = self.convert_trunk_state(dict(trunk), state)
         own = {k: v for k, v in self.state_dict().items() if not k.startswith("_heads.")}
+        self._refuse_without_weights()
         check_state(own, trunk, strict, "the trunk")
         self.load_state_dict(trunk, strict=False)  # the heads' keys are the only ones missing
         for head, head_state in heads:
@@ -337,6 +352,7 @@ class ClassyModel(nn.Module):
 
     def load_head_states(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Load only the heads' part of a state; checked as in `set_classy_state`."""
+        self._refuse_without_weights()
         for head, head_state in self._states_of_heads(state, strict):
             head.load_state_dict(head_state, strict)
 
@@ -346,12 +362,7 @@ class ClassyModel(nn.Module):
 
     def _states_of_heads(self, state: Mapping[str, Any], strict: bool) -> list[tuple[ClassyHead, dict]]:
         """Pair the attached heads with their states, all checked."""
-        _trunk_of(state)
-        given = {
-            (self._shown(block), unique_id): head_state
-            for block, of_block in (state["model"].get("heads") or {}).items()
-            for unique_id, head_state in of_block.items()
-        }
+        given = {(self._shown(block), unique_id): head for (block, unique_id), head in heads_of(state).items()}
         own = {(block, head.unique_id): head for block, head in self._attached()}
         if strict and given.keys() != own.keys():
             raise StateError(
@@ -362,6 +373,13 @@ class ClassyModel(nn.Module):
         for head, head_state in pairs:
             check_state(head.state_dict(), head_state, strict, f"head {head.unique_id!r}")
         return pairs
+
+    def _refuse_without_weights(self) -> None:
+        if any(p.is_meta for p in self.parameters()):
+            raise StateError(
+                "The model is on the meta device, which keeps no weights: build it on another one, or call "
+                'model.to_empty(device="cpu") first.'
+            )
 
     def _shown(self, block: str) -> str:
         try:
@@ -384,10 +402,3 @@ def _run_heads(module: ClassyModel, record: Mapping[str, torch.Tensor]) -> Any:
 
 def _ids(heads: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{unique_id!r} at {block}" for block, unique_id in heads) or "none"
-
-
-def _trunk_of(state: Mapping[str, Any]) -> Mapping[str, Any]:
-    try:
-        return state["model"]["trunk"]
-    except (KeyError, TypeError):
-        raise StateError("A classy state has the form {'model': {'trunk': {...}, 'heads': {...}}}.") from None

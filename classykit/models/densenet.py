@@ -5,25 +5,23 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from classykit.configs import Config, Depth, Flag, PositiveInt
+from classykit.configs import Config, Depths, Flag, PositiveInt
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
 from classykit.models.initialisation import init_convolutions
 from classykit.models.squeeze_excitation import SqueezeAndExcitation
 
-MAX_LAYERS = 1024  # the width grows with each
-
 
 class DenseNetConfig(Config):
     """Config of `DenseNet`."""
 
-    num_blocks: Annotated[list[Depth], Field(min_length=1, max_length=12)] = Field(
+    num_blocks: Depths = Field(
         description="dense layers at each resolution, e.g. [6, 12, 24, 16]"
     )
     num_classes: PositiveInt | None = Field(
@@ -39,15 +37,10 @@ class DenseNetConfig(Config):
 
     @model_validator(mode="after")
     def _fits(self) -> DenseNetConfig:
-        if sum(self.num_blocks) > MAX_LAYERS:
-            raise ValueError(
-                f"num_blocks = {self.num_blocks} makes {sum(self.num_blocks)} dense layers; "
-                f"use at most {MAX_LAYERS} in all"
-            )
         if self.use_se and self.growth_rate // self.se_reduction_ratio < 1:
             raise ValueError(
                 f"se_reduction_ratio = {self.se_reduction_ratio} leaves no channel of growth_rate = "
-                f"{self.growth_rate}; use at most {self.growth_rate}"
+                f"{self.growth_rate}; use at most {self.growth_rate}, or use_se=False"
             )
         return self
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 
-from classykit import formats
-from classykit.errors import ClassyKitError, ConfigError, DeviceError
-from classykit.memory import free_memory
+from classykit.errors import ClassyKitError, ConfigError
+from classykit.meta import weightless
 from classykit.models.classy_model import ClassyModel
 from classykit.registry import Registry
 
@@ -46,17 +45,11 @@ def register_model(name: str, **defaults: Any) -> Callable[[type], type]:
     return decorate
 
 
-def _refuse_what_cannot_fit(entry: ModelEntry, given: Mapping[str, Any], device: torch.device) -> None:
-    """Raise DeviceError for weights that the memory cannot hold, before the first of them is allocated."""
-    with torch.device("meta"):
-        described = entry.cls.from_config({**entry.defaults, **given})
-    needed = sum(p.numel() * p.element_size() for p in described.parameters())
-    free = free_memory(device)
-    if needed > free:
-        raise DeviceError(
-            f"{given['name']}: its weights need {formats.size(needed)}, and {device} has {formats.size(free)} free. "
-            f'With device="meta" it is described without them: inspect it, and make it smaller.'
-        )
+def _on(device: str | torch.device | None) -> Any:
+    """A context in which tensors are made on ``device``; None: where they are made anyway."""
+    if device is None:
+        return nullcontext()
+    return weightless() if torch.device(device).type == "meta" else torch.device(device)
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -100,13 +93,10 @@ def build_model(
     if not all(isinstance(key, str) for key in config):
         raise ConfigError(f"The keys of a config are strings; found {[k for k in config if not isinstance(k, str)]!r}.")
     given = copy.deepcopy({**config, **overrides})
-    name, heads = given["name"], given.pop("heads", None) or []
+    name = given["name"]
     entry = MODELS[name]
-    target = torch.device(device) if device is not None else torch.get_default_device()
-    with torch.device(device) if device is not None else nullcontext():
+    with _on(device):
         try:
-            if target.type != "meta" and entry.cls.Config is not None:
-                _refuse_what_cannot_fit(entry, given, target)
             model = entry.cls.from_config({**entry.defaults, **given})
         except ConfigError as error:
             raise ConfigError(str(error).replace(f"{entry.cls.__name__}: ", f"{name}: ", 1)) from None
@@ -115,7 +105,6 @@ def build_model(
                 raise
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ConfigError(f"{name}: a model of these sizes cannot be allocated: {reason}") from None
+    given.pop("heads", None)  # the model knows them itself
     model._description = given
-    if heads:
-        model.add_heads_from_configs(heads)
     return model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +12,8 @@ from torch import nn
 from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError
 from classykit.features import Features, main_tensor
 from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
-from classykit.meta import dtype_of, meta_twin
+from classykit.memory import refuse_weights_of
+from classykit.meta import dtype_of, meta_twin, weightless
 from classykit.models.taps import Reading
 
 if TYPE_CHECKING:
@@ -69,7 +70,9 @@ def fit_heads(
         raise
     except Exception:  # the model cannot run on meta tensors: heads then say themselves what they take
         seen = None
-    fitted, readings = [], {}
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    checked: list[tuple[str, ClassyHead | Callable[[], ClassyHead]]] = []
+    readings, described = {}, []
     for block, path, head in wanted:
         if seen is not None and path not in seen:
             raise BlockError(f"block {block!r} does not run in a forward pass, so it gives nothing to a head.")
@@ -77,22 +80,38 @@ def fit_heads(
         features, output, readings[block] = seen[path] if seen is not None else (None, None, Reading(clone=True))
         if not isinstance(head, (ClassyHead, Mapping)):
             raise ConfigError(f"A head is a ClassyHead or a head's config, not {head!r}.")
+        build = None
         if not isinstance(head, ClassyHead):
-            head = _build_fitting(model, head, block, features, output)
+            kind, keys = _completed(head, block, features, output)
+            build = partial(_build, model, kind, keys, device)
+            if kind.Config is None:  # one's own, whose constructor may do anything: it runs once
+                head, build = build(), None
+            else:
+                with weightless():
+                    head = kind.from_config(keys).to(dtype=dtype_of(model))
+                described.append(head)
         if head.unique_id in ids:
             raise HeadError(f"The model already has a head {head.unique_id!r}; choose another unique_id.")
         ids.add(head.unique_id)
         if features is not None:
             _check_fit(head, block, features, output)
-        fitted.append((block, head))
-    return fitted, readings
+        checked.append((block, build or head))
+    if device.type != "meta":
+        names = " and ".join(repr(head.unique_id) for head in described)
+        refuse_weights_of(described, device, f"head {names}")
+    # weights are made now that all of them fit
+    return [(block, h if isinstance(h, ClassyHead) else h()) for block, h in checked], readings
 
 
-def _build_fitting(
-    model: ClassyModel, config: Mapping[str, Any], block: str, features: Features | None, output: Any
-) -> ClassyHead:
-    kind = HEADS[config.get("name")]
-    keys = dict(config)
+def _completed(
+    config: Mapping[str, Any], block: str, features: Features | None, output: Any
+) -> tuple[type[ClassyHead], dict[str, Any]]:
+    """The head's class, and its config with what the block settles (``in_plane``)."""
+    if not all(isinstance(key, str) for key in config):
+        raise ConfigError(f"The keys of a head's config are strings: {dict(config)!r}.")
+    if "name" not in config:
+        raise ConfigError(f"The head config {dict(config)!r} lacks the key 'name'; list_heads() gives the names.")
+    kind, keys = HEADS[config["name"]], dict(config)
     if features is not None:
         _refuse_misfit(kind, keys.get("unique_id"), block, features)
         for key, value in kind.keys_for(features).items():
@@ -100,8 +119,13 @@ def _build_fitting(
     elif "in_plane" not in keys and kind.Config is not None and "in_plane" in kind.Config.model_fields:
         gave = "its shapes cannot be worked out beforehand" if output is None else f"it gives {_say(output)}"
         raise HeadError(f"in_plane cannot be inferred for head {keys.get('unique_id')!r} at {block}: {gave}.")
-    reference = next((p for p in model.parameters()), None)
-    device = "cpu" if reference is None else reference.device
+    return kind, keys
+
+
+def _build(
+    model: ClassyModel, kind: type[ClassyHead], keys: Mapping[str, Any], device: torch.device
+) -> ClassyHead:
+    """A head with weights, in the model's dtype and mode."""
     with torch.device(device):
         head = kind.from_config(keys)
     return head.to(dtype=dtype_of(model)).train(model.training)

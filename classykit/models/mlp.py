@@ -76,3 +76,10 @@ class MLP(ClassyModel):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.mlp(x.flatten(1))  # (N, ...) -> (N, input_dim) -> (N, output_dim)
+
+    def get_classy_state(self, deep_copy: bool = False) -> dict[str, Any]:
+        """As everywhere, but heads stand under the names that ClassyVision has for the layers: "2" for ``hidden0``."""
+        state = super().get_classy_state(deep_copy)
+        heads = state["model"]["heads"]
+        state["model"]["heads"] = {self.find_block(block)[1].rsplit(".", 1)[-1]: h for block, h in heads.items()}
+        return state

@@ -70,7 +70,7 @@ class RegNetConfig(AnyNetOptions):
         multiplier, stages = self.bottleneck_multiplier, []
         for wanted, blocks in groupby(self.block_widths):
             if wanted > MAX_WIDTH:
-                raise ValueError(f"w_a = {self.w_a:g} makes a stage {wanted:,} channels wide; at most is {MAX_WIDTH:,}")
+                raise ValueError(f"w_a = {self.w_a} makes a stage {wanted:,} channels wide; at most is {MAX_WIDTH:,}")
             inner = int(wanted * multiplier)
             if inner < 1:
                 raise ValueError(

@@ -6,13 +6,13 @@ import math
 import re
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from classykit.configs import Config, Depth, Flag, PositiveInt
+from classykit.configs import Config, Depths, Flag, PositiveInt
 from classykit.errors import StateError
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
@@ -25,7 +25,7 @@ STATE_VERSION = 0.2  # of ClassyVision's ResNeXt states; those without a version
 class ResNeXtConfig(Config):
     """Config of `ResNeXt`."""
 
-    num_blocks: Annotated[list[Depth], Field(min_length=1, max_length=12)] = Field(
+    num_blocks: Depths = Field(
         description="residual blocks in each stage, e.g. [3, 4, 6, 3]"
     )
     init_planes: PositiveInt = Field(64, description="channels of the stem")
@@ -60,7 +60,7 @@ class ResNeXtConfig(Config):
         if self.use_se and first // self.se_reduction_ratio < 1:
             raise ValueError(
                 f"se_reduction_ratio = {self.se_reduction_ratio} leaves no channel of the first stage's {first}; "
-                f"use at most {first}"
+                f"use at most {first}, or use_se=False"
             )
         return self
 
@@ -225,10 +225,12 @@ class ResNeXt(ClassyModel):
     def convert_trunk_state(self, trunk: dict[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
         """States without a version name their blocks ``blocks.0.1._module.`` instead of ``blocks.0.block0-1.``"""
         version = state.get("version")
-        if version == STATE_VERSION:
+        if isinstance(version, float) and version == STATE_VERSION:
             return trunk
         if version is not None:
-            raise StateError(f"ResNeXt states of version {version} are not known; {STATE_VERSION} is.")
+            raise StateError(
+                f"ResNeXt states of version {version} are not known; {STATE_VERSION} is, and those without a version."
+            )
         old = re.compile(r"^blocks\.(\d+)\.(\d+)\._module\.")
         return {old.sub(r"blocks.\1.block\1-\2.", key): value for key, value in trunk.items()}
 

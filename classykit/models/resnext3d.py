@@ -16,11 +16,12 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from classykit.configs import Config, Depth, Flag, PositiveInt
+from classykit.configs import Config, Depths, Flag, PositiveInt
 from classykit.errors import ShapeError
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
 from classykit.models.resnext3d_blocks import RESIDUALS, STEMS, BlockPlan, ResidualBlock3D
+from classykit.models.state import oddity
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class ResNeXt3DConfig(Config):
         "postactivated_bottleneck_transformation", "preactivated_bottleneck_transformation",
     ] = Field(description="residual branch: two 3×3×3, two (2+1)D, or a bottleneck")  # fmt: skip
     frames_per_clip: Side = Field(description="frames of a clip")
-    num_blocks: Annotated[list[Depth], Field(min_length=1, max_length=12)] = Field(
+    num_blocks: Depths = Field(
         description="residual blocks in each stage, e.g. [2, 2, 2, 2]"
     )
     input_key: str | None = Field(None, description="take {input_key: clip} instead of a clip")
@@ -258,7 +259,7 @@ class ResNeXt3D(ClassyModel):
         inflated = {}
         for key, own in self.state_dict().items():
             given = trunk.get(key)
-            if not isinstance(given, torch.Tensor) or not given.ndim == own.ndim == 5 or given.shape == own.shape:
+            if oddity(given) or not given.ndim == own.ndim == 5 or given.shape == own.shape:
                 continue
             frames = own.shape[2]
             if given.shape == (*own.shape[:2], 1, *own.shape[3:]):

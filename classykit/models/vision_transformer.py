@@ -17,6 +17,7 @@ from classykit.configs import Config, Depth, PositiveInt, Probability
 from classykit.errors import ShapeError, StateError
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
+from classykit.models.state import oddity
 
 log = logging.getLogger(__name__)
 
@@ -231,14 +232,15 @@ class VisionTransformer(ClassyModel):
         """Resize the position embeddings of another resolution, bicubically, as ClassyVision does."""
         key = "encoder.pos_embedding"
         given = trunk.get(key)
-        if not isinstance(given, torch.Tensor) or given.shape == self.encoder.pos_embedding.shape:
-            return trunk
+        if oddity(given) or not given.is_floating_point() or given.shape == self.encoder.pos_embedding.shape:
+            return trunk  # nothing to resize; what is wrong with it will be found
         if given.ndim != 3 or given.shape[1:] != (1, self.hidden_dim):
             raise StateError(f"{key!r} has the shape {tuple(given.shape)}, not (length, 1, {self.hidden_dim}).")
         tokens = 1 if self.classifier == "token" else 0
-        old, new = math.isqrt(given.shape[0] - tokens), self.image_size // self.patch_size
-        if old * old != given.shape[0] - tokens:
-            raise StateError(f"{key!r} has {given.shape[0] - tokens} patches, which make no square.")
+        patches = given.shape[0] - tokens
+        old, new = math.isqrt(max(patches, 0)), self.image_size // self.patch_size
+        if patches < 1 or old * old != patches:
+            raise StateError(f"{key!r} is for {max(patches, 0)} patches, which make no square: is it another model's?")
         log.info("position embeddings resized from %d×%d to %d×%d patches", old, old, new, new)
         grid = given[tokens:].permute(1, 2, 0).reshape(1, self.hidden_dim, old, old)
         grid = F.interpolate(grid, size=(new, new), mode="bicubic", align_corners=True)

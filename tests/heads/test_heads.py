@@ -65,8 +65,13 @@ def test_parity(label, train, theirs, randomise, shapes, parity):
         torch.manual_seed(3)
         results.append(head.double().train(train)(x.clone()))
     assert (results[0] - results[1]).abs().max() <= 1e-12
-    parity(f"head: {label}", "outputs", "eval and train 1e-12")
-    parity(f"head: {label}", "keys", f"{len(shapes(ours))} equal")
+    facts = {
+        "keys": f"{len(shapes(ours))} equal", "shapes": "equal",
+        "parameters": f"{sum(p.numel() for p in ours.parameters()):,}",
+        "outputs": "float64 <= 1e-12, eval and train", "heads": "itself",
+    }  # fmt: skip
+    for column, fact in facts.items():
+        parity(f"head: {label}", column, fact)
 
 
 @pytest.mark.parametrize("label", CASES)

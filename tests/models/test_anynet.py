@@ -149,20 +149,6 @@ def test_a_submodule_that_is_overwritten_later_is_seen_as_it_was(randomise):
     torch.testing.assert_close(model(x), wanted)
 
 
-def test_states_with_heads_travel_both_ways(reference, randomise):
-    head = {"name": "fully_connected", "unique_id": "cls", "in_plane": 16, "num_classes": 3}
-    config = {**BASE, "heads": [{**head, "fork_block": "trunk_output"}, {
-        **head, "unique_id": "early", "in_plane": 8, "fork_block": "block1-0"}]}  # fmt: skip
-    ours, theirs = ck.build_model(config).eval(), reference(config, wrapped=True).eval()
-    x = torch.randn(2, 3, 64, 64)
-    randomise(theirs.classy_model)
-    ours.set_classy_state(theirs.get_classy_state())
-    torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=0)
-    randomise(ours, seed=7)
-    theirs.set_classy_state(ours.get_classy_state(deep_copy=True))
-    torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=0)
-
-
 def test_small_input():
     model = ck.build_model({**BASE, "stem_type": "res_stem_cifar"}, device="meta")
     assert model.input_shape == (3, 32, 32) and model(model.example_input(1, "meta")).shape == (1, 16, 8, 8)

@@ -2,8 +2,6 @@
 
 import copy
 import gc
-import io
-import pickle
 import threading
 import weakref
 
@@ -391,91 +389,6 @@ class _Counter:
 
 
 class TestSurvival:
-    def test_deepcopy(self, headed):
-        model, x = headed
-        wanted = model(x)
-        twin = copy.deepcopy(model)
-        same(twin(x), wanted)
-        with torch.no_grad():
-            for p in twin.parameters():
-                p.zero_()
-        same(model(x), wanted)
-        twin.clear_heads()
-        same(model(x), wanted)
-        assert not any(m._forward_hooks for m in twin.modules())
-
-    def test_deepcopy_after_a_backward_pass(self, headed):
-        model, x = headed
-        out = model.train()(x)
-        (sum(o.sum() for o in out.values()) if isinstance(out, dict) else out.sum()).backward()
-        twin = copy.deepcopy(model)
-        assert twin.head_outputs == {}
-        assert model.initial_block._module[0].weight.grad is not None
-        same(twin.eval()(x), model.eval()(x))
-
-    @pytest.mark.parametrize("way", ["pickle", "torch.save"])
-    def test_pickle(self, way, headed):
-        model, x = headed
-        wanted = model(x)
-        if way == "pickle":
-            twin = pickle.loads(pickle.dumps(model))
-        else:
-            buffer = io.BytesIO()
-            torch.save(model, buffer)
-            buffer.seek(0)
-            twin = torch.load(buffer, weights_only=False)
-        same(twin(x), wanted)
-        assert twin.config == model.config and list(twin.state_dict()) == list(model.state_dict())
-        twin.attach_head("block0-0", "identity", unique_id="new")
-        assert "new" not in model.config.get("heads", [])
-
-    def test_threads(self, headed):
-        model, _ = headed
-        xs = [torch.randn(2, 3, 32, 32) for _ in range(8)]
-        wanted, got, start = [model(x) for x in xs], [None] * 8, threading.Barrier(8)
-
-        def work(i):
-            start.wait()
-            with torch.no_grad():
-                got[i] = [model(xs[i]) for _ in range(5)]
-
-        threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
-        [t.start() for t in threads]
-        [t.join() for t in threads]
-        for outputs, want in zip(got, wanted, strict=True):
-            for output in outputs:
-                same(output, want)
-
-    def test_compile(self, headed):
-        model, x = headed
-        torch.compiler.reset()
-        same(torch.compile(model, fullgraph=True, backend="eager")(x), model(x))
-
-    @pytest.mark.parametrize("strict", [False, True])
-    def test_export(self, strict, headed):
-        model, x = headed
-        same(torch.export.export(model, (x,), strict=strict).module()(x), model(x))
-
-    def test_trace(self, headed):
-        model, x = headed
-        traced = torch.jit.trace(model, x, strict=False)
-        other = torch.randn(2, 3, 32, 32)
-        same(traced(other), model(other))
-
-    @pytest.mark.parametrize("family", ["EfficientNet", "VisionTransformer", "MLP"])
-    def test_every_family_compiles_exports_and_traces_with_heads(self, family, light_configs, input_for):
-        model = ck.build_model(light_configs[family]).eval()
-        x, blocks = input_for(model), model.block_names
-        for block in (blocks[0], blocks[-1]):
-            model.attach_head(block, "linear_probe", unique_id=f"at {block}", num_classes=3)
-        wanted = model(x)
-        torch.compiler.reset()
-        same(torch.compile(model, fullgraph=True, backend="eager")(x), wanted)
-        same(torch.export.export(model, (x,)).module()(x), wanted)
-        same(torch.jit.trace(model, x, strict=False)(x), wanted)
-        same(copy.deepcopy(model)(x), wanted)
-        same(pickle.loads(pickle.dumps(model))(x), wanted)
-
     @pytest.mark.parametrize("where", ["block", "head"])
     def test_an_exception_leaves_nothing_behind(self, where, small):
         model, x = small
@@ -510,18 +423,6 @@ class TestSurvival:
         if handle is not None:
             handle.remove()
         torch.testing.assert_close(model(x), wanted)
-
-    def test_nothing_is_retained_but_the_heads_outputs(self, small):
-        model, x = small
-        model.attach_head("block0-0", "fully_connected", num_classes=3)
-        refs = []
-        for name in ("initial_block", "blocks.0.block0-0", "blocks.1.block1-0", "blocks"):
-            model.get_submodule(name).register_forward_hook(lambda m, a, o: refs.append(weakref.ref(o)))
-        with torch.no_grad():
-            out = model(x)
-        gc.collect()
-        assert len(refs) == 4 and all(r() is None for r in refs)
-        assert model.head_outputs["fully_connected"] is out and not out.requires_grad
 
     def test_a_model_inside_another(self, small):
         inner, x = small
@@ -603,22 +504,6 @@ class TestState:
         model.load_head_states(state)
         assert (model(x) == 2).all()
         torch.testing.assert_close(model.extract_features(x), trunk)
-
-    def test_a_checkpoint_of_the_reference(self, reference, randomise):
-        config = {"name": "resnext", "num_blocks": [1], "init_planes": 8, "heads": [
-            {"name": "fully_connected", "unique_id": "cls", "in_plane": 32, "num_classes": 3, "fork_block": "block0-0"}
-        ]}  # fmt: skip
-        theirs = reference(config, wrapped=True).eval()
-        randomise(theirs.classy_model)
-        checkpoint = {
-            "input_args": {"config": {"model": config}},
-            "classy_state_dict": {"base_model": theirs.get_classy_state()},
-        }
-        ours = ck.ClassyModel.from_checkpoint(checkpoint).eval()
-        x = torch.randn(1, 3, 32, 32)
-        torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=0)
-        with pytest.raises(StateError, match="input_args"):
-            ck.ClassyModel.from_checkpoint({"model": {}})
 
 
 class TestFromModel:

@@ -37,8 +37,9 @@ CANONICAL = r"initial_block|block\d+-\d+|transition-\d+|trunk_output"
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_named_model(name, assert_same_shell, assert_same_blocks):
+def test_named_model(name, assert_same_shell, assert_same_blocks, assert_same_results):
     ours, theirs = assert_same_shell({"name": "densenet", **NAMED[name]}, name)
+    assert_same_results(copy.deepcopy(ours), copy.deepcopy(theirs), name, (3, 32, 32))
     named = ck.build_model(name, device="meta")
     assert str(named) == str(ours)
     assert_same_blocks(named, theirs, CANONICAL)
@@ -73,17 +74,6 @@ def test_outputs(label, assert_same_shell, assert_same_blocks, assert_same_outpu
     ours, theirs = assert_same_shell(config, label)
     assert_same_blocks(ours, theirs, CANONICAL)
     assert_same_outputs(config, label)
-
-
-def test_outputs_of_a_named_model(assert_same_outputs):
-    config = {"name": "densenet", **NAMED["densenet121"]}
-    assert_same_outputs({"name": "densenet121"}, "densenet121", theirs_config=config, dtypes=(torch.float32,))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMED)
-def test_outputs_of_every_named_model(name, assert_same_outputs):
-    assert_same_outputs({"name": name}, name, theirs_config={"name": "densenet", **NAMED[name]})
 
 
 @pytest.mark.parametrize("label", OPTIONS)
@@ -159,7 +149,7 @@ def test_a_missing_key_is_explained():
 
 def test_nothing_is_built_before_the_config_is_checked():
     start = time.perf_counter()
-    with pytest.raises(ConfigError, match="12288 dense layers"):
+    with pytest.raises(ConfigError, match=r"'num_blocks' = .* makes 12288 layers"):
         ck.build_model("densenet121", num_blocks=[1024] * 12, growth_rate=2**20)
     assert time.perf_counter() - start < 1
 
@@ -186,14 +176,6 @@ class TestStates:
         theirs = reference(config, wrapped=True)
         randomise(theirs.classy_model)
         return ck.build_model(config).eval(), theirs.eval(), torch.randn(2, 3, 64, 64)
-
-    def test_they_travel_both_ways(self, pair, randomise):
-        ours, theirs, x = pair
-        ours.set_classy_state(theirs.get_classy_state())
-        torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=0)
-        randomise(ours, seed=7)
-        theirs.set_classy_state(ours.get_classy_state(deep_copy=True))
-        torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=0)
 
     def test_old_states_load_and_stay_as_they_are(self, pair):
         ours, theirs, x = pair
