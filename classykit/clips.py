@@ -12,15 +12,22 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
-from classykit.errors import ConfigError, ImageError
-from classykit.images import Preprocessing
+from classykit.errors import ConfigError, ImageError, suggest
+from classykit.images import Preprocessing, load_image
 
-__all__ = ["KINETICS_MEAN", "KINETICS_STD", "moving_shapes", "preprocess_clip"]
+__all__ = ["KINETICS_MEAN", "KINETICS_STD", "SAMPLE_CLIPS", "load_clip", "moving_shapes", "preprocess_clip"]
 
 #: What torchvision's video models were trained with.
 KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
 KINETICS_STD = (0.22803, 0.22145, 0.216989)
+
+#: The sample clips by name: what `moving_shapes` makes them from. What a model sees of shapes that move, and not of
+#: those at rest, is the motion.
+SAMPLE_CLIPS: dict[str, dict[str, int]] = {
+    "moving shapes": {}, "other paths": {"seed": 1}, "shapes at rest": {"frames": 1}
+}  # fmt: skip
 
 _COLOURS = np.array([(0.90, 0.25, 0.20), (0.20, 0.55, 0.90), (0.95, 0.80, 0.25), (0.30, 0.75, 0.40)])
 
@@ -73,6 +80,28 @@ def moving_shapes(frames: int = 16, size: int = 112, seed: int = 0) -> np.ndarra
     return clip
 
 
+def load_clip(source: Any) -> np.ndarray | list[Any]:
+    """A clip from its name in `SAMPLE_CLIPS`, or a copy of one's own.
+
+    Args:
+        source: a name such as ``"moving shapes"``, or a clip as `preprocess_clip` takes it.
+
+    Raises:
+        ImageError: when it is no clip.
+
+    >>> load_clip("shapes at rest").shape
+    (1, 112, 112, 3)
+    """
+    if isinstance(source, str):
+        if source not in SAMPLE_CLIPS:
+            known = ", ".join(map(repr, SAMPLE_CLIPS))
+            raise ImageError(f"There is no sample clip {source!r}.{suggest(source, SAMPLE_CLIPS)} There are {known}.")
+        return moving_shapes(**SAMPLE_CLIPS[source])
+    clip = _checked(source)
+    load_image(clip[0])  # of a long clip the others are read when they are needed
+    return np.array(clip) if isinstance(clip, np.ndarray) else list(clip)
+
+
 def preprocess_clip(clip: Any, model: Any) -> torch.Tensor:
     """A clip as the input that a video model was made for.
 
@@ -94,6 +123,20 @@ def preprocess_clip(clip: Any, model: Any) -> torch.Tensor:
     >>> preprocess_clip(moving_shapes(size=100), net).shape
     torch.Size([1, 3, 32, 64, 64])
     """
+    recipe, clip, wanted = _prepare(clip, model)
+    frames = {i: recipe(clip[i]) for i in sorted(set(wanted))}  # (1, 3, H, W) each
+    return torch.stack([frames[i] for i in wanted], dim=2)
+
+
+def seen_frames(clip: Any, model: Any) -> list[Image.Image]:
+    """The T frames that `preprocess_clip` would take, as the model sees them: cropped and resized, not normalised."""
+    recipe, clip, wanted = _prepare(clip, model)
+    frames = {i: recipe.to_display(clip[i]) for i in sorted(set(wanted))}
+    return [frames[i] for i in wanted]
+
+
+def _prepare(clip: Any, model: Any) -> tuple[Preprocessing, np.ndarray | Sequence[Any], list[int]]:
+    """(how a frame becomes an input, the clip, which of its frames are taken)."""
     shape = getattr(model, "input_shape", None)
     who = type(model).__name__
     if not isinstance(shape, tuple) or len(shape) != 4 or shape[0] != 3:
@@ -102,14 +145,7 @@ def preprocess_clip(clip: Any, model: Any) -> torch.Tensor:
             f"preprocess_clip makes clips (3, T, H, W), and {who} {takes}: take a video model such as 'r3d_18', "
             "or classykit.preprocess for pictures."
         )
-    if isinstance(clip, torch.Tensor):
-        clip = clip.detach().cpu().numpy()
-    if isinstance(clip, np.ndarray) and not (clip.ndim == 4 and clip.shape[-1] == 3):
-        raise ImageError(f"A clip is an array (T, H, W, 3), this one has the shape {clip.shape}: transpose it.")
-    if not isinstance(clip, (np.ndarray, Sequence)) or isinstance(clip, (str, bytes)):
-        raise ImageError(f"A clip is an array (T, H, W, 3) or a list of frames, not {type(clip).__name__}.")
-    if len(clip) == 0:
-        raise ImageError("The clip has no frames: give at least one.")
+    clip = _checked(clip)
     recipe = getattr(model, "preprocessing", None)
     if recipe is None:
         recipe = Preprocessing(size=shape[2:], mean=KINETICS_MEAN, std=KINETICS_STD, interpolation="bilinear")
@@ -118,6 +154,17 @@ def preprocess_clip(clip: Any, model: Any) -> torch.Tensor:
             f"The model's preprocessing is a {type(recipe).__name__}, not a classykit.images.Preprocessing: "
             "set model.preprocessing to one, or to None for Kinetics'."
         )
-    wanted = np.linspace(0, len(clip) - 1, shape[1]).round().astype(int)
-    frames = {i: recipe(clip[i]) for i in sorted(set(wanted.tolist()))}  # (1, 3, H, W) each
-    return torch.stack([frames[i] for i in wanted.tolist()], dim=2)
+    return recipe, clip, np.linspace(0, len(clip) - 1, shape[1]).round().astype(int).tolist()
+
+
+def _checked(clip: Any) -> np.ndarray | Sequence[Any]:
+    """An array (T, H, W, 3) or a sequence of frames; ImageError when it is neither."""
+    if isinstance(clip, torch.Tensor):
+        clip = clip.detach().cpu().numpy()
+    if isinstance(clip, np.ndarray) and not (clip.ndim == 4 and clip.shape[-1] == 3):
+        raise ImageError(f"A clip is an array (T, H, W, 3), this one has the shape {clip.shape}: transpose it.")
+    if not isinstance(clip, (np.ndarray, Sequence)) or isinstance(clip, (str, bytes)):
+        raise ImageError(f"A clip is an array (T, H, W, 3) or a list of frames, not {type(clip).__name__}.")
+    if len(clip) == 0:
+        raise ImageError("The clip has no frames: give at least one.")
+    return clip

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from classykit.clips import SAMPLE_CLIPS
 from classykit.errors import ConfigError
 
 
@@ -18,6 +19,8 @@ class Experiment:
         config: the model's config, heads included (see `classykit.build_model`).
         pretrained: whether its weights are those of `classykit.load_pretrained`.
         image: name or path of the picture; None for none.
+        clip: name of the clip, for a video model: one of `classykit.clips.SAMPLE_CLIPS`, or what one's own is
+            called; None for none.
         device: where it runs.
         block: the block whose features are looked at; None for none.
 
@@ -31,7 +34,9 @@ class Experiment:
     image: str | None = None
     device: str = "cpu"
     block: str | None = None
+    clip: str | None = None
     adopted: str | None = field(default=None, compare=False)  # class of a module that no config describes
+    input_shape: tuple[int, ...] | None = field(default=None, compare=False)  # of that module's input
 
     def __post_init__(self) -> None:
         if not isinstance(self.config, Mapping) or "name" not in self.config:
@@ -55,22 +60,34 @@ class Experiment:
             raise ConfigError(f"This is no experiment as Experiment.to_json writes it: {error}.") from None
 
     def to_code(self) -> str:
-        """Python that builds the model, heads and all, and runs it on the picture."""
+        """Python that builds the model, heads and all, and runs it on the picture or the clip."""
         lines = ["import classykit as ck", "", *self._model_lines()]
-        if self.image is not None:
-            move = "" if self.device == "cpu" else f".to({_literal(self.device)})"
-            lines += [f"x = ck.preprocess({_literal(self.image)}, model){move}", "output = model(x)"]
+        if (x := self._input_code()) is not None:
+            note = "" if self.clip in (None, *SAMPLE_CLIPS) else "  # clip: an array (T, H, W, 3) or a list of pictures"
+            lines += [f"x = {x}{note}", "output = model(x)"]
             if self.block is not None:
                 block = _literal(self.block)
                 lines.append(f"features = ck.capture(model, x, {block})[{block}]")
         return "\n".join(lines) + "\n"
+
+    def _input_code(self) -> str | None:
+        """The expression for the model's input; None when it is not run."""
+        move = "" if self.device == "cpu" else f".to({_literal(self.device)})"
+        if self.clip is not None:
+            made = ", ".join(f"{k}={v}" for k, v in SAMPLE_CLIPS.get(self.clip, {}).items())
+            clip = f"ck.moving_shapes({made})" if self.clip in SAMPLE_CLIPS else "clip"  # else one of the user's
+            x = f"ck.preprocess_clip({clip}, model){move}"
+            key = self.config.get("input_key")
+            return x if key is None else f"{{{_literal(key)}: {x}}}"
+        return None if self.image is None else f"ck.preprocess({_literal(self.image)}, model){move}"
 
     def _model_lines(self) -> list[str]:
         config = {k: v for k, v in self.config.items() if k != "heads"}
         heads = self.config.get("heads", [])
         name, keys = config.pop("name", None), config
         if self.adopted is not None:
-            lines = [f"model = ck.ClassyModel.from_model(module)  # your {self.adopted}"]
+            shape = "" if self.input_shape is None else f", input_shape={tuple(self.input_shape)}"
+            lines = [f"model = ck.ClassyModel.from_model(module{shape})  # your {self.adopted}"]
         elif self.pretrained:
             lines = [f"model = ck.load_pretrained({_literal(name)})"]
         else:

@@ -7,7 +7,15 @@ import pytest
 import torch
 
 import classykit as ck
-from classykit.clips import KINETICS_MEAN, KINETICS_STD, moving_shapes, preprocess_clip
+from classykit.clips import (
+    KINETICS_MEAN,
+    KINETICS_STD,
+    SAMPLE_CLIPS,
+    load_clip,
+    moving_shapes,
+    preprocess_clip,
+    seen_frames,
+)
 from classykit.errors import ConfigError, ImageError
 from classykit.images import Preprocessing
 
@@ -51,6 +59,53 @@ class TestMovingShapes:
     def test_numbers_that_make_no_clip(self, key, value):
         with pytest.raises(ConfigError, match=f"{key} is {value}: give a whole number"):
             moving_shapes(**{key: value})
+
+
+class TestLoadClip:
+    def test_the_samples(self):
+        clips = {name: load_clip(name) for name in SAMPLE_CLIPS}
+        assert np.array_equal(clips["moving shapes"], moving_shapes()) and len(clips) == 3
+        assert not np.array_equal(clips["other paths"], clips["moving shapes"])
+        x = preprocess_clip(clips["shapes at rest"], taking(3, 4, 32, 32))
+        assert torch.equal(x[:, :, 0], x[:, :, 3]), "nothing moves"
+
+    @pytest.mark.parametrize("kind", [np.asarray, list, torch.from_numpy])
+    def test_ones_own_is_copied(self, kind):
+        mine = moving_shapes(frames=2, size=16)
+        got = load_clip(kind(mine))
+        before = np.array(got)
+        if kind is not list:
+            mine[:] = 0
+        assert np.array_equal(np.array(got), before) and before.any()
+
+    @pytest.mark.parametrize(
+        "clip, words",
+        [
+            ("moving shape", "no sample clip 'moving shape'.*Did you mean 'moving shapes'.*other paths"),
+            (None, "not NoneType"),
+            ([5], "int"),
+            (np.zeros((3, 8, 16, 16), np.uint8), "transpose"),
+            ([], "no frames"),
+        ],
+    )
+    def test_what_is_none(self, clip, words):
+        with pytest.raises(ImageError, match=words):
+            load_clip(clip)
+
+
+class TestSeenFrames:
+    def test_they_are_what_the_model_gets(self):
+        clip = moving_shapes(frames=5, size=40)[:, :, 4:]
+        raw = Preprocessing(size=16, mean=(0.0,) * 3, std=(1.0,) * 3)
+        model = taking(3, 8, 16, 16, preprocessing=raw)
+        frames, x = seen_frames(clip, model), preprocess_clip(clip, model)
+        assert [f.size for f in frames] == [(16, 16)] * 8
+        for t, frame in enumerate(frames):
+            np.testing.assert_allclose(np.asarray(frame) / 255, x[0, :, t].permute(1, 2, 0).numpy(), atol=1e-6)
+
+    def test_models_that_take_no_clips(self):
+        with pytest.raises(ImageError, match="makes clips"):
+            seen_frames(moving_shapes(2, 16), taking(3, 224, 224))
 
 
 class TestPreprocessClip:

@@ -2,9 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
 
 import classykit as ck
+from classykit.clips import load_clip
 from classykit.errors import ConfigError
 
 HEADED = {
@@ -68,6 +71,42 @@ def test_the_device_is_in_the_code():
 def test_a_module_of_the_users():
     code = ck.Experiment({"name": "Net"}, adopted="Net").to_code()
     assert "ck.ClassyModel.from_model(module)  # your Net" in code
+
+
+VIDEO = {"name": "r3d_18", "num_blocks": [1, 1], "stem_planes": 4, "stage_planes": 4, "clip_crop_size": 32}
+LAST = "pathway0-stage2-block0"
+
+
+class TestClips:
+    @pytest.mark.parametrize("clip", ["moving shapes", "other paths", "shapes at rest"])
+    @pytest.mark.parametrize("key", [None, "it's \"it\""])
+    def test_the_code_runs_on_the_clip(self, clip, key):
+        config = VIDEO if key is None else {**VIDEO, "input_key": key}
+        e = ck.Experiment(config, clip=clip, block=LAST)
+        again = ck.Experiment.from_json(e.to_json())
+        assert again == e and again.to_code() == e.to_code()
+        done = run(e.to_code())
+        x = done["x"] if key is None else done["x"][key]
+        assert torch.equal(x, ck.preprocess_clip(load_clip(clip), done["model"]))
+        assert done["features"].shape == (1, 8, 8, 8, 8) and torch.equal(done["features"], done["output"])
+
+    def test_the_users_own(self):
+        code = ck.Experiment(VIDEO, clip="your clip", block=LAST).to_code()
+        assert "ck.preprocess_clip(clip, model)  # clip: an array (T, H, W, 3)" in code
+        mine = np.zeros((4, 20, 20, 3), np.uint8)
+        exec(code, done := {"clip": mine})
+        assert torch.equal(done["x"], ck.preprocess_clip(mine, done["model"]))
+
+    def test_a_module_of_the_users(self):
+        e = ck.Experiment({"name": "Conv3d"}, clip="moving shapes", adopted="Conv3d", input_shape=(3, 4, 24, 24))
+        again = ck.Experiment.from_json(e.to_json())
+        assert again.to_code() == e.to_code()
+        exec(e.to_code(), done := {"module": torch.nn.Conv3d(3, 2, 3)})
+        assert done["x"].shape == (1, 3, 4, 24, 24) and done["output"].shape == (1, 2, 2, 22, 22)
+
+    def test_the_device(self):
+        code = ck.Experiment({**VIDEO, "input_key": "v"}, clip="moving shapes", device="cuda:0").to_code()
+        assert code.count('.to("cuda:0")') == 2 and '{"v": ck.preprocess_clip(ck.moving_shapes(), model).to(' in code
 
 
 @pytest.mark.parametrize(

@@ -19,38 +19,51 @@ class FeatureMaps:
     """One input's features as maps, in the order in which they are shown.
 
     Attributes:
-        maps: (M, H, W) float32 on the CPU. Tokens are laid out on their grid, without the class token; a
-            vector becomes one map, row by row.
+        over_time: (M, T, H, W) float32 on the CPU: T time steps of a 3-D map, else one. Tokens are laid out on
+            their grid, without the class token; a vector becomes one map, row by row.
+        frame: the time step that ``maps`` shows.
         channels: which channel each map is.
-        limits: (M, 2): the values that the ends of the colour scale stand for.
+        limits: (M, 2): the values that the ends of the colour scale stand for, the same at every time step.
         total: how many channels there are.
         kind: the kind of the features (see `classykit.features`).
     """
 
-    maps: torch.Tensor
+    over_time: torch.Tensor
+    frame: int
     channels: list[int]
     limits: torch.Tensor
     total: int
     kind: str
 
+    @property
+    def maps(self) -> torch.Tensor:
+        """The maps at one time step, (M, H, W)."""
+        return self.over_time[:, self.frame]
+
+    @property
+    def steps(self) -> int:
+        """How many time steps there are: 1 unless the features are a 3-D map."""
+        return self.over_time.shape[1]
+
     def to_unit(self) -> torch.Tensor:
-        """The maps between 0 and 1, (M, H, W): 0 and 1 are each map's ``limits``."""
-        low, high = self.limits[:, 0, None, None], self.limits[:, 1, None, None]
-        return ((self.maps - low) / (high - low).clamp_min(1e-12)).clamp_(0, 1).nan_to_num_(0.0)
+        """The maps between 0 and 1, (M, T, H, W): 0 and 1 are each map's ``limits``."""
+        low, high = self.limits[:, 0, None, None, None], self.limits[:, 1, None, None, None]
+        return ((self.over_time - low) / (high - low).clamp_min(1e-12)).clamp_(0, 1).nan_to_num_(0.0)
 
 
 def feature_maps(
     features: torch.Tensor, order: str = "variance", scale: str = "map", start: int = 0, count: int | None = 24,
-    frame: int = 0,
+    frame: int | None = None,
 ) -> FeatureMaps:  # fmt: skip
     """The channels of one input's features as maps.
 
     Args:
         features: (C, H, W), (C, T, H, W), (L, C) or (C), with or without a batch dimension of 1 in front.
-        order: "variance" (over the map, highest first), "mean" (likewise) or "index".
+        order: "variance" (over the map and over time, highest first), "mean" (likewise) or "index".
         scale: "map": every map from its own lowest to its highest value; "shared": all the same.
         start, count: which of the ordered channels; count None for all.
-        frame: which frame of a 3-D map.
+        frame: which time step of a 3-D map, from 0; beyond the last it is the last. Default the middle one.
+            Order and scale are those of all time steps, so that what changes from one to the next is real.
 
     >>> feature_maps(torch.rand(1, 8, 4, 4), order="index", count=3).channels
     [0, 1, 2]
@@ -61,7 +74,9 @@ def feature_maps(
         raise ConfigError(f"scale is one of {', '.join(map(repr, SCALES))}, not {scale!r}.")
     if start < 0 or (count is not None and count < 1):
         raise ConfigError(f"start is at least 0 and count at least 1, not {start} and {count}.")
-    all_maps, kind, total = _as_maps(features.detach(), frame)
+    if frame is not None and (type(frame) is not int or frame < 0):
+        raise ConfigError(f"frame is a whole number from 0, or None for the middle one, not {frame!r}.")
+    all_maps, kind, total = _as_maps(features.detach())
     finite = all_maps.nan_to_num(0.0, 0.0, 0.0)
     if order == "index":
         ranking = torch.arange(len(all_maps))
@@ -75,12 +90,14 @@ def feature_maps(
     if scale == "shared":
         limits = torch.stack([finite.amin(), finite.amax()]).float().cpu().expand(len(maps), 2)
     else:
-        limits = torch.stack([bounded.amin((1, 2)), bounded.amax((1, 2))], dim=1)
-    return FeatureMaps(maps, chosen.tolist(), limits, total, kind)
+        limits = torch.stack([bounded.amin((1, 2, 3)), bounded.amax((1, 2, 3))], dim=1)
+    steps = maps.shape[1]
+    frame = steps // 2 if frame is None else min(frame, steps - 1)
+    return FeatureMaps(maps, frame, chosen.tolist(), limits, total, kind)
 
 
-def _as_maps(features: torch.Tensor, frame: int) -> tuple[torch.Tensor, str, int]:
-    """((channels, H, W), kind, number of channels) of one input's features."""
+def _as_maps(features: torch.Tensor) -> tuple[torch.Tensor, str, int]:
+    """((channels, T, H, W), kind, number of channels) of one input's features."""
     if features.ndim > 1 and features.shape[0] == 1:
         known = Features.of(features, 1)
         features = features[0]
@@ -89,9 +106,10 @@ def _as_maps(features: torch.Tensor, frame: int) -> tuple[torch.Tensor, str, int
     if known is None or features.numel() == 0:
         raise ShapeError(f"A tensor of shape {tuple(features.shape)} is no features of one input that can be shown.")
     if known.kind == MAP3D:
-        return features[:, min(frame, features.shape[1] - 1)], known.kind, known.channels
+        return features.permute(3, 0, 1, 2) if known.channels_last else features, known.kind, known.channels
     if known.kind == MAP2D:
-        return features.permute(2, 0, 1) if known.channels_last else features, known.kind, known.channels
+        maps = features.permute(2, 0, 1) if known.channels_last else features
+        return maps.unsqueeze(1), known.kind, known.channels
     if known.kind == TOKENS:
         patches = features
         side = math.isqrt(len(patches))
@@ -100,8 +118,8 @@ def _as_maps(features: torch.Tensor, frame: int) -> tuple[torch.Tensor, str, int
             if extra == 1 or side == 0:
                 patches = patches[1:]
             else:
-                return features.T.unsqueeze(1), known.kind, known.channels  # no grid: a strip of tokens
-        return patches.T.reshape(known.channels, side, side), known.kind, known.channels
+                return features.T[:, None, None], known.kind, known.channels  # no grid: a strip of tokens
+        return patches.T.reshape(known.channels, 1, side, side), known.kind, known.channels
     width = math.ceil(math.sqrt(len(features)))
     padded = torch.nn.functional.pad(features, (0, -len(features) % width), value=float("nan"))
-    return padded.reshape(1, -1, width), known.kind, known.channels
+    return padded.reshape(1, 1, -1, width), known.kind, known.channels

@@ -23,6 +23,7 @@ def feature_grid(
     scale: str = "map",
     count: int = 24,
     columns: int = 8,
+    frame: int | None = None,
 ) -> Figure:
     """Draw the maps of a block's channels, the picture beside them.
 
@@ -35,6 +36,8 @@ def feature_grid(
         order: which channels first: "variance", "mean" or "index".
         scale: "map": colours from each map's lowest to highest value; "shared": the same for all.
         count, columns: how many maps, and how many in a row.
+        frame: which time step of a video model's features, from 0; default the middle one. The line above says
+            which it is; order and colours are those of all time steps.
 
     Returns a matplotlib Figure that belongs to no pyplot window.
 
@@ -45,7 +48,9 @@ def feature_grid(
 
     if columns < 1:
         raise ConfigError(f"columns is at least 1, not {columns}.")
-    chosen = feature_maps(features, order, scale, count=count)
+    chosen = feature_maps(features, order, scale, count=count, frame=frame)
+    if chosen.steps > 1:
+        title = " · ".join(filter(None, [title, f"step {chosen.frame + 1} of {chosen.steps}"]))
     columns = min(columns, len(chosen.channels))
     rows = math.ceil(len(chosen.channels) / columns)
     side = 2 if image is not None else 0  # columns that the picture takes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import threading
 import time
@@ -17,8 +16,18 @@ from torch import nn
 from classykit import formats
 from classykit.analysis.feature_maps import ORDERS, SCALES
 from classykit.analysis.inspection import Inspection
-from classykit.analysis.run import Pass, devices
-from classykit.errors import BlockError, ClassyKitError, ConfigError, DeviceError, HeadError, suggest
+from classykit.analysis.placement import devices
+from classykit.analysis.run import Run
+from classykit.clips import SAMPLE_CLIPS, load_clip
+from classykit.errors import (
+    BlockError,
+    ClassyKitError,
+    ConfigError,
+    DeviceError,
+    HeadError,
+    ImageError,
+    suggest,
+)
 from classykit.experiment import Experiment
 from classykit.heads.classy_head import ClassyHead
 from classykit.images import load_image, sample_images
@@ -31,6 +40,7 @@ from classykit.widgets.views import BlockMap, BlockPanel, CodeView, FeatureView,
 
 log = logging.getLogger(__name__)
 
+
 class Explorer(ipywidgets.VBox):
     """The app over one model; what people do in it can be done from Python too, and the other way round.
 
@@ -39,6 +49,9 @@ class Explorer(ipywidgets.VBox):
     - ``config``: the model's config, heads included.
     - ``selected_block``: name of the chosen block.
     - ``image``: the picture, as `classykit.load_image` takes it; None for none.
+    - ``clip``: what video models, of input (3, T, H, W), get in place of the picture: a name in
+      `classykit.clips.SAMPLE_CLIPS`, or a clip as `classykit.preprocess_clip` takes it.
+    - ``frame``: which of the clip's frames is shown, from 0, with each channel's map at that time.
     - ``device``: "cpu", "cuda:0", ...
 
     Attributes: ``model`` (on the meta device until a run has allocated its weights), ``inspection``,
@@ -55,6 +68,9 @@ class Explorer(ipywidgets.VBox):
     config = traitlets.Dict(help="the model's config, heads included")
     selected_block = traitlets.Unicode(help="name of the chosen block")
     image = traitlets.Any(None, allow_none=True, help="the picture, as load_image takes it")
+    # no Any, which would take None without asking _check_clip
+    clip = traitlets.TraitType(next(iter(SAMPLE_CLIPS)), help="the clip, as load_clip takes it")
+    frame = traitlets.Int(0, help="which frame of the clip is shown")
     device = traitlets.Unicode("cpu", help="where the model runs")
 
     def __init__(
@@ -62,6 +78,7 @@ class Explorer(ipywidgets.VBox):
         model: str | Mapping[str, Any] | nn.Module = "efficientnet_lite0",
         *,
         image: Any = "auto",
+        clip: Any = "moving shapes",
         device: str = "cpu",
     ):
         self._bar, self._map, self._panel = ModelBar(), BlockMap(), BlockPanel()
@@ -77,7 +94,8 @@ class Explorer(ipywidgets.VBox):
         samples = sample_images()
         self.device = device
         self.image = (samples[0] if samples else None) if isinstance(image, str) and image == "auto" else image
-        self._scene = Scene(Subject(model), self.device, self.image, self._picture)
+        self.clip = clip
+        self._scene = Scene(Subject(model), self.device, self.image, self._picture, self.clip)
         self._listen()
         self._open(self._scene.subject)
 
@@ -127,16 +145,21 @@ class Explorer(ipywidgets.VBox):
         return {**(bundle or {}), "text/plain": repr(self), "text/html": self._snapshot()}
 
     def _snapshot(self, with_features: bool = False) -> str:
-        scene, bar, extra = self._scene, self._bar.state, ""
+        """What is on the screen as HTML; a clip is a film strip in it, and so are its maps once the model has run."""
+        scene, bar, figures = self._scene, self._bar.state, {}
+        maps = scene.maps() if with_features or scene.takes_clips else None
         if not with_features:  # a saved notebook says the same each time it is run
             bar = {**bar, "totals": [t for t in bar["totals"] if t["label"] != "last run"]}
-        elif scene.maps() is not None:
-            from classykit.plots import feature_grid
-
-            figure = feature_grid(scene.features(), scene.seen_picture(), title=scene.block)
-            png = base64.b64encode(figure._repr_png_()).decode()
-            extra = f'<img alt="feature maps" style="max-width:100%" src="data:image/png;base64,{png}">'
-        return snapshot(bar, self._map.state, scene.predictions(), self.to_code(), extra)
+        elif maps is not None:
+            figures["feature maps"] = scene.grid()
+        if maps is not None and maps.steps > 1:
+            figures["feature maps over time"] = scene.film()
+        pictures = {name: present.png_url(figure) for name, figure in figures.items()}
+        if scene.takes_clips and not pictures:
+            film = present.strip(scene.frames)
+            pictures[f"the clip: {scene.clip_name}"] = present.data_url(film, film.width)
+        shown = "".join(present.img(name, url) for name, url in pictures.items())
+        return snapshot(bar, self._map.state, scene.predictions(), self.to_code(), shown, alone=with_features)
 
     # ---- what can be done ----
 
@@ -158,8 +181,8 @@ class Explorer(ipywidgets.VBox):
             self._heads_changed()
             self._say(f"Head {unique_id} removed.")
 
-    def run(self) -> Pass:
-        """Run the model on the picture, on the chosen device; allocates its weights when there are none yet.
+    def run(self) -> Run:
+        """Run the model on the picture or clip, on the chosen device; allocates its weights when there are none yet.
 
         Returns the pass with its output and time. Raises DeviceError when the model does not fit, ImageError
         when the picture does not suit it.
@@ -221,22 +244,42 @@ class Explorer(ipywidgets.VBox):
         self._picture = load_image(proposal["value"])  # raises when it is no picture; not called for None
         return proposal["value"]
 
-    @traitlets.observe("image")
-    def _image_changed(self, change: Any) -> None:
+    @traitlets.validate("clip")
+    def _check_clip(self, proposal: dict[str, Any]) -> Any:
+        clip = proposal["value"]
+        return clip if isinstance(clip, str) and clip in SAMPLE_CLIPS else load_clip(clip)  # raises when it is none
+
+    @traitlets.observe("image", "clip")
+    def _input_changed(self, change: Any) -> None:
         if self._scene is None:
             return
         with self._lock:
             scene = self._scene
             again = scene.is_quick
             scene.image, scene.picture = self.image, None if self.image is None else self._picture
+            scene.clip = self.clip
             if not isinstance(self.image, bytes):
                 scene.uploaded = None
+            if scene.takes_clips != (change["name"] == "clip"):
+                return  # it waits for a model that takes such
             scene.forget()
             self._show_map()
             self._show_code()
             self._show_features()
             if again:
                 self._act(self.run)
+
+    @traitlets.validate("frame")
+    def _check_frame(self, proposal: dict[str, Any]) -> int:
+        frame, moments = proposal["value"], 1 if self._scene is None else self._scene.moments
+        if not 0 <= frame < moments:
+            raise ConfigError(f"frame is a number from 0 to {moments - 1} here, not {frame}.")
+        return frame
+
+    @traitlets.observe("frame")
+    def _frame_changed(self, change: Any) -> None:
+        if self._scene is not None:
+            self._scene.frame = self._view.frame = self.frame
 
     @traitlets.validate("device")
     def _check_device(self, proposal: dict[str, Any]) -> str:
@@ -267,7 +310,7 @@ class Explorer(ipywidgets.VBox):
             "remove": lambda m, b: self.remove_head(m["id"]),
             "select": lambda m, b: self.set_trait("selected_block", m["block"]),
             "run": lambda m, b: self.run(),
-            "image": lambda m, b: self.set_trait("image", m["name"]),
+            "image": lambda m, b: self.set_trait("clip" if self._scene.takes_clips else "image", m["name"]),
             "upload": lambda m, b: self._take_upload(m["name"], bytes(b[0]) if b else b""),
             "order": lambda m, b: self._arrange(order=m["order"]),
             "scale": lambda m, b: self._arrange(scale=m["scale"]),
@@ -282,6 +325,7 @@ class Explorer(ipywidgets.VBox):
         for view in (self._bar, self._panel, self._view):
             view.on_msg(receive)
         self._map.observe(self._select_from_map, "selected")
+        self._view.observe(self._move_to, "frame")
 
     def _act(self, what: Callable[[], Any]) -> None:
         """Do what somebody asked for in the app: whatever goes wrong is said there, and it stays usable."""
@@ -310,6 +354,11 @@ class Explorer(ipywidgets.VBox):
         if change["new"] and change["new"] != self.selected_block:
             self._act(lambda: self.set_trait("selected_block", change["new"]))
 
+    def _move_to(self, change: Any) -> None:
+        # what comes from the browser may be late, for a block that has fewer moments
+        self.frame = max(0, min(change["new"], self._scene.moments - 1))
+        self._view.frame = self.frame
+
     def _attach_typed(self, message: Mapping[str, Any]) -> None:
         kind, typed = message["head"], str(message.get("num_classes", "")).strip()
         keys: dict[str, Any] = {}
@@ -325,6 +374,11 @@ class Explorer(ipywidgets.VBox):
 
     def _take_upload(self, name: str, data: bytes) -> None:
         load_image(data)  # raises before anything changes
+        if self._scene.takes_clips:
+            raise ImageError(
+                f"{self._scene.subject.name} takes clips, not pictures: choose one, or from Python set the app's "
+                "clip to your frames, an array (T, H, W, 3) or a list of pictures."
+            )
         self._scene.uploaded = PurePath(name).name or "picture"
         self.image = data
 
@@ -383,10 +437,11 @@ class Explorer(ipywidgets.VBox):
         self._code.code = self.to_code()
 
     def _show_features(self) -> None:
-        """The picture, the predictions and the selected block's maps."""
+        """The picture or clip, the predictions and the selected block's maps."""
         state, pixels = self._scene.view()
         with self._view.hold_sync():  # a map without its pixels would be drawn wrong
-            self._view.state, self._view.pixels = state, pixels
+            self._view.state, self._view.pixels, self._view.frames = state, pixels, self._scene.frame_urls()
+        self.frame = self._scene.frame
 
     def _busy(self, words: str) -> None:
         self._bar.status, self._bar.busy, self._bar.progress, self._view.busy = words, True, -1.0, True
@@ -412,15 +467,22 @@ class Explorer(ipywidgets.VBox):
 
 
 def explore(
-    model: str | Mapping[str, Any] | nn.Module = "efficientnet_lite0", *, image: Any = "auto", device: str = "cpu"
+    model: str | Mapping[str, Any] | nn.Module = "efficientnet_lite0",
+    *,
+    image: Any = "auto",
+    clip: Any = "moving shapes",
+    device: str = "cpu",
 ) -> Explorer:
     """Open the Explorer, an ipywidget, over a model.
 
     Args:
-        model: a registered name, a config, a ClassyModel or any nn.Module (which is left as it is).
+        model: a registered name, a config, a ClassyModel or any nn.Module (which is left as it is). A module whose
+            input is no picture of 224 pixels: ``ClassyModel.from_model(module, input_shape=(3, 16, 112, 112))``.
         image: the picture to run on, as `classykit.load_image` takes it. Default: a sample photograph.
+        clip: what video models run on: a name in `classykit.clips.SAMPLE_CLIPS`, or a clip as
+            `classykit.preprocess_clip` takes it. Default: shapes that move.
         device: "cpu", or "cuda" where there is one.
 
     >>> app = explore("resnet18")
     """
-    return Explorer(model, image=image, device=device)
+    return Explorer(model, image=image, clip=clip, device=device)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -16,6 +17,9 @@ from classykit.analysis.inspection import REST, BlockInfo, Inspection
 from classykit.features import MAP2D, MAP3D, TOKENS, VECTOR, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead
 from classykit.models.factory import MODELS, list_models
+
+if TYPE_CHECKING:
+    from classykit.plots.figure import NotebookFigure
 
 VIEW_KINDS = {MAP2D: "map", MAP3D: "map", TOKENS: "tokens", VECTOR: "vector"}
 COLORS = [
@@ -44,7 +48,9 @@ def bar(
 ) -> dict[str, Any]:  # fmt: skip
     """State of the `ModelBar`."""
     shape = inspection.input_shape
-    fact = f"{shape[-1]} px" if len(shape) >= 3 else f"{shape_text(shape)} values"
+    facts = [f"{shape[-1]} px"] if len(shape) >= 3 else [f"{shape_text(shape)} values"]
+    if len(shape) == 4:
+        facts.insert(0, f"{shape[1]} frames")
     totals = [
         {"value": formats.count(inspection.params), "label": "parameters"},
         {"value": formats.count(inspection.macs), "label": "MACs"},
@@ -58,7 +64,7 @@ def bar(
         "groups": model_groups(),
         "trained": trained,
         "custom": custom,
-        "facts": [fact, dtype],
+        "facts": [*facts, dtype],
         "device": device,
         "devices": [{"id": k, "label": v} for k, v in devices.items()],
         "totals": totals,
@@ -87,7 +93,8 @@ def block_map(inspection: Inspection, heads: Mapping[str, ClassyHead], picture: 
         for b in rows
     ]
     shape = inspection.input_shape
-    text = f"{shape[0]} × {shape[-1]}²" if len(shape) == 3 and shape[-1] == shape[-2] else shape_text(shape)
+    square = len(shape) in (3, 4) and shape[-1] == shape[-2]
+    text = " × ".join(map(str, shape[:-2])) + f" × {shape[-1]}²" if square else shape_text(shape)
     return {
         "input": {"text": text, "picture": picture},
         "blocks": blocks,
@@ -169,9 +176,11 @@ def table(inspection: Inspection) -> dict[str, Any]:
     return {"columns": ["block", "type", "output", "params", "%", "MACs", "%", "activations"], "rows": rows}
 
 
-def features(maps: FeatureMaps, order: str, scale: str, offset: int, page_size: int) -> tuple[dict[str, Any], bytes]:
-    """(the ``features`` part of the `FeatureView`'s state, its ``pixels``)."""
-    _, height, width = maps.maps.shape
+def features(
+    maps: FeatureMaps, order: str, scale: str, offset: int, page_size: int, frames: int = 0
+) -> tuple[dict[str, Any], bytes]:
+    """(the ``features`` part of the `FeatureView`'s state, its ``pixels``); ``frames`` of the clip they come from."""
+    _, steps, height, width = maps.over_time.shape
     kind = VIEW_KINDS[maps.kind]
     state = {
         "kind": kind,
@@ -179,6 +188,8 @@ def features(maps: FeatureMaps, order: str, scale: str, offset: int, page_size: 
         "values": maps.total,
         "height": height,
         "width": width,
+        "steps": steps,
+        "times": [time_text(t, steps, frames) for t in range(steps)] if maps.kind == MAP3D else [],
         "order": order,
         "scale": scale,
         "offset": offset,
@@ -192,6 +203,25 @@ def features(maps: FeatureMaps, order: str, scale: str, offset: int, page_size: 
     return state, pixels
 
 
+def time_text(step: int, steps: int, frames: int) -> str:
+    """Which time step it is, and which of the clip's frames it stands for: "step 3 of 8 · frames 5–6".
+
+    A frame belongs to the step in whose share of the clip it lies; what a block sees reaches further than that.
+    """
+    return f"step {step + 1} of {steps} · {which_frames(step, steps, frames)}".removesuffix(" · ")
+
+
+def which_frames(step: int, steps: int, frames: int) -> str:
+    """The frames that a time step stands for: "frames 5–6"; "" where there are none."""
+    if not frames:
+        return ""
+    first, last = -(-step * frames // steps), -(-(step + 1) * frames // steps) - 1
+    if last < first:  # more steps than frames
+        first = last = step * frames // steps
+    about = "about " if frames % steps else ""
+    return about + (f"frame {first + 1}" if first == last else f"frames {first + 1}–{last + 1}")
+
+
 def listed(inspection: Inspection) -> list[BlockInfo]:
     """The rows that are blocks: no heads, no rest."""
     return [b for b in inspection.blocks if not b.is_head and b.name != REST]
@@ -199,9 +229,14 @@ def listed(inspection: Inspection) -> list[BlockInfo]:
 
 def short_name(name: str) -> str:
     """A name for under a block: "block1-1" -> "1-1", "layer_3" -> "3", "features.1.0" -> "1.0"."""
-    known = {"initial_block": "stem", "trunk_output": "out", "conv_proj": "patches", "embedding": "embed"}
+    known = {
+        "initial_block": "stem", "stem-path0": "stem", "trunk_output": "out", "conv_proj": "patches",
+        "embedding": "embed",
+    }  # fmt: skip
     if name in known:
         return known[name]
+    if match := re.fullmatch(r"pathway0-stage(\d+)-block(\d+)(?:-(bn|relu))?", name):  # video
+        return match[3] or f"{match[1]}-{match[2]}"
     match = re.fullmatch(r"(?:block|layer_|hidden)(\d+(?:-\d+)?)", name)
     if match:
         return match[1]
@@ -229,6 +264,29 @@ def data_url(picture: Image.Image, side: int) -> str:
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def strip(frames: Sequence[Image.Image], count: int = 8, side: int = 88) -> Image.Image:
+    """Frames of a clip beside each other: at most ``count``, taken evenly, each at most ``side`` pixels wide."""
+    count = min(count, len(frames))
+    small = [frames[round(i * (len(frames) - 1) / max(count - 1, 1))].copy() for i in range(count)]
+    for frame in small:
+        frame.thumbnail((side, side))
+    width, height = small[0].size
+    film = Image.new("RGB", (count * width, height))
+    for i, frame in enumerate(small):
+        film.paste(frame, (i * width, 0))
+    return film
+
+
+def img(name: str, source: str) -> str:
+    """HTML of a picture in a data URL."""
+    return f'<img alt="{html.escape(name)}" style="max-width:100%" src="{source}"><br>'
+
+
+def png_url(figure: NotebookFigure) -> str:
+    """A figure as a PNG in a data URL."""
+    return "data:image/png;base64," + base64.b64encode(figure._repr_png_()).decode()
 
 
 def predictions(classes: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:

@@ -1,10 +1,11 @@
-"""What is on the Explorer's screen, as a plain object: a model, a picture, a block, and what a run gave."""
+"""What is on the Explorer's screen, as a plain object: a model, a picture or clip, a block, and what a run gave."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
@@ -13,20 +14,32 @@ from classykit import formats
 from classykit.analysis.capture import capture
 from classykit.analysis.feature_maps import ORDERS, SCALES, FeatureMaps, feature_maps
 from classykit.analysis.inspection import Inspection
-from classykit.analysis.run import Pass, devices, run_once, top_classes
+from classykit.analysis.placement import devices
+from classykit.analysis.run import Run, run
+from classykit.clips import SAMPLE_CLIPS, load_clip, preprocess_clip, seen_frames
 from classykit.errors import ConfigError
 from classykit.experiment import Experiment
-from classykit.features import shape_text
+from classykit.features import MAP3D, Features, shape_text
 from classykit.images import Preprocessing, preprocess, sample_images
 from classykit.models.classy_model import ClassyModel
+from classykit.plots import feature_film, feature_grid
+from classykit.weights.labels import top_classes
 from classykit.widgets import present
 from classykit.widgets.subject import Subject
 
-PAGE = 24  # feature maps shown at a time
+if TYPE_CHECKING:
+    from classykit.plots.figure import NotebookFigure
+
+# Feature maps shown at a time: as many as this many bytes carry to the browser, with all their time steps.
+PAGES = (24, 16, 8, 4, 2, 1)
+PAGE_BYTES = 4_000_000
 
 # A model that runs as fast, or has as few MACs, runs again by itself for another block or picture. The MACs count
 # too, because a first pass takes long on any machine.
 QUICK_SECONDS, QUICK_MACS = 1.0, 5e9
+
+# Of a model that is not quick a pass keeps what all blocks gave, when it is no more than this.
+KEPT_BYTES = 256_000_000
 
 
 class Scene:
@@ -37,13 +50,15 @@ class Scene:
         device: where it runs.
         image: the picture as it was given; ``picture`` is the same, loaded.
         uploaded: the file name of an uploaded picture.
+        clip: the clip, for video models: a name in `SAMPLE_CLIPS`, or one of the user's.
+        frame: the moment in the clip that is shown, from 0; there are ``moments``.
         block: name of the chosen block.
-        last: the last pass, None when the model, picture or device has changed since.
+        last: the last pass, None when the model, its input or the device has changed since.
         order, scale, offset: which feature maps are shown, and how.
     """
 
-    def __init__(self, subject: Subject, device: str, image: Any, picture: Image.Image | None):
-        self.device, self.image, self.picture = device, image, picture
+    def __init__(self, subject: Subject, device: str, image: Any, picture: Image.Image | None, clip: Any):
+        self.device, self.image, self.picture, self.clip = device, image, picture, clip
         self.uploaded: str | None = None
         self.block = ""
         self.order, self.scale, self.offset = ORDERS[0], SCALES[0], 0
@@ -53,11 +68,15 @@ class Scene:
         """Put another model on the screen."""
         self.subject = subject
         self.forget()
+        self.frame = len(self.frames) // 2  # at the ends of a clip convolutions see the padding too
 
     def forget(self) -> None:
         """Let go of the last pass: it is no longer of what is on the screen."""
-        self.last: Pass | None = None
-        self._features: dict[str, Any] = {}  # {block: features} of the last block looked at
+        self.last: Run | None = None
+        self._features: dict[str, Any] = {}  # {block: features} of the last block looked at, or of all
+        self._frames: list[Image.Image] | None = None  # the clip as the model sees it, once it was asked for
+        self._frame_urls: list[str] | None = None  # likewise, as the browser gets it
+        self._steps = 1  # time steps of the maps that were shown last
 
     @property
     def inspection(self) -> Inspection:
@@ -75,6 +94,28 @@ class Scene:
         return len(self.inspection.input_shape) == 3
 
     @property
+    def takes_clips(self) -> bool:
+        """Whether the model runs on a clip, (3, T, H, W)."""
+        return len(self.inspection.input_shape) == 4 and self.inspection.input_shape[0] == 3
+
+    @property
+    def clip_name(self) -> str:
+        """What the clip is called."""
+        return self.clip if isinstance(self.clip, str) else "your clip"
+
+    @property
+    def frames(self) -> list[Image.Image]:
+        """The clip's frames as the model sees them; none where it takes no clips."""
+        if self._frames is None:
+            self._frames = seen_frames(load_clip(self.clip), self.subject.model) if self.takes_clips else []
+        return self._frames
+
+    @property
+    def moments(self) -> int:
+        """How many moments there are to look at: the clip's frames, or the maps' time steps where there are more."""
+        return max(len(self.frames), self._steps)
+
+    @property
     def image_name(self) -> str | None:
         """What the picture is called in code."""
         if self.image is None:
@@ -88,34 +129,51 @@ class Scene:
             config=self.subject.config,
             pretrained=self.subject.trained is not None and self.subject.adopted is None,
             image=self.image_name if self.takes_pictures else None,
+            clip=self.clip_name if self.takes_clips else None,
             device=self.device,
             block=self.block or None,
             adopted=self.subject.adopted,
+            input_shape=self.inspection.input_shape if self.subject.adopted and self.takes_clips else None,
         )
 
     # ---- running ----
 
-    def run(self, on_block: Callable[[int, int], None] | None = None) -> Pass:
-        """Run the model on the picture, on the device; its weights are allocated when there are none yet."""
+    def run(self, on_block: Callable[[int, int], None] | None = None) -> Run:
+        """Run the model on the picture or clip, on the device; its weights are allocated when there are none yet."""
         fresh = not self.subject.is_live_on(self.device)
         model = self.subject.go_live(self.device)
         x = self.input_for(model)
         if fresh and self.inspection.macs < QUICK_MACS:
-            run_once(model, x)  # the first pass pays for setting up kernels, which is not the model's time
-        self.last = run_once(model, x, blocks=[self.block], on_block=on_block)
+            self._run(model, x)  # the first pass pays for setting up kernels, which is not the model's time
+        self.last = self._run(model, x, blocks=self._worth_keeping(), on_block=on_block)
         self._features = self.last.features
         return self.last
+
+    def _run(self, model: ClassyModel, x: Any, **keys: Any) -> Run:
+        """In the model's own number type and layout, so that what is seen is what the code gives, to the last digit."""
+        return run(model, x, self.device, self.subject.dtype, channels_last=False, progress=False, **keys)
+
+    def _worth_keeping(self) -> list[str]:
+        """The blocks whose features a pass keeps: the chosen one, or all where another pass would take long."""
+        shapes = [b.output_shape for b in present.listed(self.inspection) if b.output_shape is not None]
+        if self.inspection.macs < QUICK_MACS or 4 * sum(map(math.prod, shapes)) > KEPT_BYTES:
+            return [self.block]
+        return self.block_names
 
     @property
     def is_quick(self) -> bool:
         """Whether another pass may be made without being asked for."""
         return self.last is not None and (self.last.seconds < QUICK_SECONDS or self.inspection.macs < QUICK_MACS)
 
-    def input_for(self, model: ClassyModel) -> torch.Tensor:
-        """The picture as the model takes it, where the model is."""
+    def input_for(self, model: ClassyModel) -> Any:
+        """The picture or clip as the model takes it, where the model is."""
+        reference = next(model.parameters(), torch.empty(0))
+        if self.takes_clips:
+            x = preprocess_clip(load_clip(self.clip), model).to(reference.device, reference.dtype)
+            key = getattr(model, "input_key", None)
+            return x if key is None else {key: x}
         if self.picture is None:
             raise ConfigError("There is no picture to run on: choose or upload one.")
-        reference = next(model.parameters(), torch.empty(0))
         return preprocess(self.picture, model).to(reference.device, reference.dtype)
 
     def features(self) -> Any:
@@ -129,9 +187,25 @@ class Scene:
         """The chosen block's maps, a page of them; None before a run, or where nothing can be drawn."""
         features = self.features()
         if not isinstance(features, torch.Tensor):
+            self._steps = 1
             return None
-        maps = feature_maps(features, self.order, self.scale, start=self.offset, count=PAGE)
+        maps = feature_maps(features, self.order, self.scale, start=self.offset, count=self.page_size(features))
+        self._steps = maps.steps
+        self.frame = min(self.frame, self.moments - 1)
         return maps if maps.channels else None
+
+    @staticmethod
+    def page_size(features: torch.Tensor) -> int:
+        """How many of these features' maps are shown at a time."""
+        known = Features.of(features, 1)
+        if known is None or known.kind != MAP3D:
+            return PAGES[0]
+        of_one = 2 * math.prod(known.spatial)
+        return next((n for n in PAGES if n * of_one <= PAGE_BYTES), 1)
+
+    def step(self, steps: int) -> int:
+        """Which of so many time steps belongs to the moment that is shown."""
+        return min(self.frame * steps // max(self.moments, steps), steps - 1)
 
     def predictions(self) -> list[dict[str, Any]]:
         """The most probable classes of the last run, where the model has labels."""
@@ -145,7 +219,9 @@ class Scene:
         return []
 
     def seen_picture(self) -> Image.Image | None:
-        """The part of the picture that the model sees."""
+        """The part of the picture that the model sees; of a clip, the frame at the moment that is shown."""
+        if self.takes_clips:
+            return self.frames[self.step(len(self.frames))]
         if self.picture is None:
             return None
         shape = self.inspection.input_shape
@@ -166,7 +242,8 @@ class Scene:
     def map(self) -> dict[str, Any]:
         """State of the `BlockMap`."""
         heads = {unique_id: head for unique_id, (_, head) in self.subject.heads().items()}
-        picture = self.seen_picture()
+        # of a clip always the same frame, because the map does not follow the slider
+        picture = self.frames[len(self.frames) // 2] if self.takes_clips else self.seen_picture()
         return present.block_map(self.inspection, heads, "" if picture is None else present.data_url(picture, 96))
 
     def panel(self) -> dict[str, Any]:
@@ -178,16 +255,22 @@ class Scene:
         maps = self.maps()
         described, pixels = None, b""
         if maps is not None:
-            described, pixels = present.features(maps, self.order, self.scale, self.offset, PAGE)
-        images = [{"name": str(s), "label": s.description} for s in sample_images()]
-        name, picture, predictions = self.image_name or "", self.seen_picture(), self.predictions()
+            described, pixels = present.features(
+                maps, self.order, self.scale, self.offset, self.page_size(self.features()), len(self.frames)
+            )
+        if self.takes_clips:
+            images, name = [{"name": c, "label": c} for c in SAMPLE_CLIPS], self.clip_name
+        else:
+            images, name = [{"name": str(s), "label": s.description} for s in sample_images()], self.image_name or ""
+        picture, predictions = self.seen_picture(), self.predictions()
         if name and name not in [i["name"] for i in images]:
             images.append({"name": name, "label": name})
         state = {
             "images": images,
             "image": name,
             "image_label": name,
-            "picture": "" if picture is None else present.data_url(picture, 448),
+            "clip": self.takes_clips,
+            "picture": "" if picture is None or self.takes_clips else present.data_url(picture, 448),
             "predictions": predictions,
             "prediction_title": f"top {len(predictions)} · {self.subject.trained}" if predictions else "",
             "untrained": self.subject.trained is None,
@@ -200,12 +283,36 @@ class Scene:
         }
         return state, pixels
 
+    def frame_urls(self) -> list[str]:
+        """The clip's frames for the `FeatureView`; none where there is no clip."""
+        if self._frame_urls is None:
+            self._frame_urls = [present.data_url(frame, 224) for frame in self.frames]
+        return self._frame_urls
+
+    # ---- figures, for a page without scripts ----
+
+    def grid(self) -> NotebookFigure:
+        """The chosen block's maps at the moment that is shown, the picture or frame beside them."""
+        steps = self.maps().steps
+        step = self.step(steps)
+        title = f"{self.block} · {present.which_frames(step, steps, len(self.frames))}".removesuffix(" · ")
+        return feature_grid(
+            self.features(), self.seen_picture(), title=title, frame=step, order=self.order, scale=self.scale
+        )
+
+    def film(self) -> NotebookFigure:
+        """The chosen block's maps over time, the clip's frames above them."""
+        title = f"{self.block} over time"
+        return feature_film(self.features(), self.frames or None, title=title, order=self.order, scale=self.scale)
+
+    # ---- words ----
+
     def _hint(self) -> str:
         """What stands in the place of feature maps before there are any."""
-        if self.takes_pictures:
-            return f"Run the model to see what {self.block} sees."
         shape = shape_text(self.inspection.input_shape)
-        return f"{self.subject.name} takes inputs of {shape}, not pictures: here it is inspected, not run."
+        if self.takes_pictures or self.takes_clips:
+            return f"Run the model to see what {self.block} sees."
+        return f"{self.subject.name} takes inputs of {shape}, not pictures or clips: here it is inspected, not run."
 
     def _run_text(self) -> str:
         """ "31 ms on cpu · my head gave 1×10" """

@@ -14,23 +14,31 @@ INK = "#808790"  # on light and dark pages alike: an image does not know its pag
 
 
 def snapshot(
-    bar: dict[str, Any], block_map: dict[str, Any], predictions: Iterable[dict[str, Any]], code: str, extra: str = ""
-) -> str:
-    """One self-contained piece of HTML, without scripts, from the states of the views."""
+    bar: dict[str, Any], block_map: dict[str, Any], predictions: Iterable[dict[str, Any]], code: str,
+    pictures: str = "", alone: bool = False,
+) -> str:  # fmt: skip
+    """One self-contained piece of HTML, without scripts, from the states of the views.
+
+    Args:
+        bar, block_map: states of the `ModelBar` and the `BlockMap`.
+        predictions, code: the most probable classes, and the code that made all this.
+        pictures: HTML to put below the map.
+        alone: whether it stands outside of the notebook whose cell makes the live app.
+    """
     totals = " · ".join(f"<b>{html.escape(t['value'])}</b> {html.escape(t['label'])}" for t in bar["totals"])
     trained = f"trained · {bar['trained']}" if bar["trained"] else "untrained"
     facts = " · ".join([bar["family"], trained, *bar["facts"]])
     guesses = "".join(
         f'<li style="margin:0">{html.escape(p["label"])} {html.escape(p["value"])}</li>' for p in predictions
     )
-    note = "" if extra else '<br><span style="font-size:11px">A snapshot: run the cell for the live app.</span>'
+    note = "" if alone else '<br><span style="font-size:11px">A snapshot: run the cell for the live app.</span>'
     return (
         '<div style="font-size:13px;line-height:1.5;border:1px solid #8884;border-radius:8px;padding:10px 14px;'
         'overflow-x:auto">'
         f"<b>{html.escape(bar['name'])}</b> <span>{html.escape(facts)}</span><br>{totals}{note}"
         f"{_map(block_map)}"
         + (f'<ol style="margin:4px 0 8px 20px;padding:0">{guesses}</ol>' if guesses else "")
-        + extra
+        + pictures
         + f'<pre style="margin:0;padding:8px;background:#8881;white-space:pre">{html.escape(code)}</pre></div>'
     )
 

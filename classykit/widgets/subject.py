@@ -10,10 +10,11 @@ import torch
 from torch import nn
 
 from classykit.analysis.inspection import Inspection, inspect
-from classykit.analysis.run import allocate, check_fits
-from classykit.errors import ConfigError, DeviceError
+from classykit.analysis.room import allocate, check_fits
+from classykit.errors import ConfigError, DeviceError, ShapeError
 from classykit.heads.classy_head import ClassyHead
 from classykit.meta import dtype_of, shared_twin
+from classykit.models.adapter import Adapter
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.weights.pretrained import PACKAGED, is_available, load_pretrained
@@ -31,7 +32,7 @@ class Subject:
         self.live: ClassyModel | None = None
         self.adopted: str | None = None
         if isinstance(model, nn.Module):
-            self.adopted = type(model).__name__
+            self.adopted = type(model.model if isinstance(model, Adapter) else model).__name__
             self._described = ClassyModel.from_model(shared_twin(model)).eval()
             if all(p.device.type != "meta" for p in model.parameters()):
                 self.live = self._described
@@ -39,10 +40,18 @@ class Subject:
             self._described = build_model(model, device="meta").eval()
         else:
             raise ConfigError(f"explore takes a name, a config or an nn.Module, not {type(model).__name__}.")
-        self.inspection: Inspection = self._inspect()
+        try:
+            self.inspection: Inspection = self._inspect()
+        except ShapeError as error:
+            if self.adopted and not isinstance(model, ClassyModel):  # the shape of its input was a guess
+                error.args = (
+                    f"{error} If {self.adopted} takes other inputs, say which, as in "
+                    "ck.explore(ck.ClassyModel.from_model(module, input_shape=(3, 16, 112, 112))).",
+                )
+            raise
 
     def _inspect(self) -> Inspection:
-        return inspect(self._described)
+        return inspect(self._described).require()
 
     @property
     def config(self) -> dict[str, Any]:

@@ -69,10 +69,10 @@ class BlockPanel(anywidget.AnyWidget):
 
 
 class FeatureView(anywidget.AnyWidget):
-    """The picture, what the model says about it, what the block's channels see; all blocks in figures.
+    """The picture or clip, what the model says about it, what the block's channels see; all blocks in figures.
 
-    Messages: `image` (`name`), `upload` (`name`, and the file as the one buffer), `run`, `order` (`order`),
-    `scale` (`scale`), `page` (`offset`), `select` (`block`).
+    `frame` goes both ways. Messages: `image` (`name`), `upload` (`name`, and the file as the one buffer), `run`,
+    `order` (`order`), `scale` (`scale`), `page` (`offset`), `select` (`block`).
     """
 
     _esm = _module("feature_view")
@@ -80,8 +80,14 @@ class FeatureView(anywidget.AnyWidget):
 
     state = traitlets.Dict(help="picture, predictions, block, features, hint, table, ...").tag(sync=True)
     pixels = traitlets.Bytes(
-        help="uint16, little-endian, maps × height × width: 0 is that map's low, 65535 its high"
+        help="uint16, little-endian, maps × steps × height × width: 0 is that map's low, 65535 its high"
     ).tag(sync=True)
+    frames = traitlets.List(traitlets.Unicode(), help="the clip's frames as data URLs; empty for a picture").tag(
+        sync=True
+    )
+    frame = traitlets.Int(0, help="the moment that is shown: a frame, or a time step where there is no clip").tag(
+        sync=True
+    )
     busy = traitlets.Bool(False, help="whether the model is running").tag(sync=True)
 
 

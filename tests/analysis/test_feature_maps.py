@@ -59,10 +59,39 @@ def test_a_vector_is_one_map_row_by_row():
     assert got.to_unit().isfinite().all()
 
 
-def test_a_clip_frame_by_frame():
-    clip = torch.arange(2 * 3 * 4.0).reshape(1, 2, 3, 2, 2)
-    for frame, shown in ((0, 0), (2, 2), (7, 2)):
-        assert torch.equal(feature_maps(clip, "index", frame=frame).maps, clip[0, :, shown])
+@pytest.fixture
+def clip():
+    """Two channels over three time steps: steady 5, and 0, 10, 20."""
+    steps = torch.tensor([[5.0, 5, 5], [0, 10, 20]])
+    return steps.reshape(1, 2, 3, 1, 1).expand(1, 2, 3, 2, 2).clone()
+
+
+@pytest.mark.parametrize("frame, shown", [(None, 1), (0, 0), (2, 2), (7, 2)])
+def test_a_clip_frame_by_frame(frame, shown, clip):
+    got = feature_maps(clip, "index", frame=frame)
+    assert (got.frame, got.steps, got.kind) == (shown, 3, "map3d")
+    assert torch.equal(got.maps, clip[0, :, shown]) and torch.equal(got.over_time, clip[0])
+
+
+def test_order_and_scale_are_those_of_all_time_steps(clip):
+    got = feature_maps(clip, "variance", frame=0)
+    assert got.channels == [1, 0], "at the first step alone neither varies"
+    assert got.limits.tolist() == [[0, 20], [5, 5]]
+    assert got.to_unit()[0].amax((1, 2)).tolist() == [0, 0.5, 1] and got.to_unit().shape == (2, 3, 2, 2)
+    shared = feature_maps(clip, "mean", "shared", frame=0)
+    assert shared.channels == [1, 0] and shared.limits.tolist() == [[0, 20]] * 2
+
+
+def test_channels_last_over_time(clip):
+    clip = clip.expand(1, 2, 3, 2, 2).repeat(1, 2, 1, 1, 1)[:, :3]  # as many channels as no other side
+    clip = clip.repeat_interleave(2, -1).repeat_interleave(2, -2)[:, :, [0, 1, 2, 0]]  # 3 × 4 × 4 × 4
+    got = feature_maps(clip.permute(0, 2, 3, 4, 1), "index")
+    assert got.total == 3 and torch.equal(got.over_time, clip[0])
+
+
+def test_all_else_has_one_time_step(ramp):
+    assert feature_maps(ramp).steps == feature_maps(torch.rand(1, 10, 3)).steps == feature_maps(torch.rand(1, 9)).steps
+    assert feature_maps(ramp, frame=3).frame == 0
 
 
 def test_with_or_without_the_batch_dimension(ramp):
@@ -101,6 +130,8 @@ def test_the_features_are_left_alone(ramp):
         (torch.rand(1, 4, 2, 2), {"scale": "log"}, ConfigError),
         (torch.rand(1, 4, 2, 2), {"count": 0}, ConfigError),
         (torch.rand(1, 4, 2, 2), {"start": -1}, ConfigError),
+        (torch.rand(1, 4, 2, 2, 2), {"frame": -1}, ConfigError),
+        (torch.rand(1, 4, 2, 2, 2), {"frame": 0.5}, ConfigError),
         (torch.rand(1, 0, 2, 2), {}, ShapeError),
         (torch.zeros(1, 4, 2, 2, dtype=torch.int64), {}, ShapeError),
         (torch.tensor(3.0), {}, ShapeError),

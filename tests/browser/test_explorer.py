@@ -16,6 +16,8 @@ COLOURS = """canvas => {
     return seen.size;
 }"""
 
+DRAWN = "canvas => canvas.toDataURL()"
+
 
 def block(app, name):
     return app.get_by_role("option", name=re.compile(rf"^{re.escape(name)},"))
@@ -112,3 +114,78 @@ def test_a_person_s_first_five_minutes(lab, page, app, shots):
 
     set_theme(page, DARK)
     page.screenshot(path=shots / "explorer-dark.png", full_page=True)
+
+
+def test_a_clip_over_time(lab, page, app, shots):
+    ask = lambda **expressions: kernel_eval(lab, app.kernel, **expressions)  # noqa: E731
+    slider = app.get_by_role("slider", name="Frame")
+    clip = app.get_by_role("img", name="the clip")
+    first = app.locator("canvas").first
+
+    # a video model gets a clip by itself; another one is chosen, and the model run, which takes a moment
+    expect(app.get_by_label("Picture", exact=True)).to_be_visible()
+    expect(app.get_by_text("Upload", exact=True)).to_be_visible()
+    expect(slider).to_be_hidden()
+    choose(app, "r3d_18")
+    expect(slider).to_have_attribute("aria-valuetext", "frame 9 of 16")
+    expect(app.get_by_text("Upload", exact=True)).to_be_hidden()
+    app.get_by_label("Clip", exact=True).select_option("other paths")
+    expect(app.locator("pre")).to_contain_text("ck.preprocess_clip(ck.moving_shapes(seed=1), model)")
+    app.get_by_role("button", name="Run", exact=True).click()
+    expect(app.get_by_role("button", name="Running…")).to_be_visible()
+    expect(app.get_by_role("button", name="Run", exact=True)).to_be_visible()
+    expect(app.get_by_role("status").first).to_contain_text("r3d_18 ran in")
+    expect(app.locator("canvas")).to_have_count(24)
+
+    # of 16 frames the last block makes 2 time steps: the frame moves with each key, the maps with each step
+    block(app, "pathway0-stage4-block1").click()
+    expect(slider).to_have_attribute("aria-valuetext", "frame 9 of 16, step 2 of 2 · frames 9–16")
+    slider.focus()
+    seen = {}
+    keys = [("Home", 1, 1), ("ArrowRight", 2, 1), ("PageUp", 9, 2), ("End", 16, 2), ("PageDown", 1, 1)]
+    for key, frame, step in keys:
+        page.keyboard.press(key)
+        where = f"frame {frame} of 16, step {step} of 2 · frames {'1–8' if step == 1 else '9–16'}"
+        expect(slider).to_have_attribute("aria-valuetext", where)
+        seen[frame] = clip.get_attribute("src"), first.evaluate(DRAWN)
+    assert len({source for source, _ in seen.values()}) == 4
+    assert seen[1][1] == seen[2][1] != seen[9][1] == seen[16][1]
+    assert ask(f="app.frame", seen="app._view.frames[0]") == {"f": 0, "seen": seen[1][0]}
+
+    # what is drawn is what the model gave at that time
+    for key, step in (("Home", 0), ("End", 1)):
+        slider.focus()
+        page.keyboard.press(key)
+        first.focus()
+        page.keyboard.press("Enter")
+        said = app.get_by_text(re.compile(r"^channel \d+ at")).inner_text()
+        channel, x, y, value = re.fullmatch(r"channel (\d+) at \((\d+), (\d+)\) · value (\S+)", said).groups()
+        gave = ask(v=f"app._scene.features()[0, {channel}, {step}].max().item()",
+                   at=f"app._scene.features()[0, {channel}, {step}].argmax().item()")  # fmt: skip
+        assert float(value) == pytest.approx(gave["v"], rel=0.01) and gave["at"] == 7 * int(y) + int(x)
+
+    # a block with as many steps as frames, played and paused: the kernel knows where it stopped
+    block(app, "stem-path0").click()
+    expect(slider).to_have_attribute("aria-valuetext", "frame 16 of 16, step 16 of 16 · frame 16")
+    page.wait_for_function("() => document.querySelector('.classykit-explorer canvas').width === 56")
+    still = first.evaluate(DRAWN)
+    app.get_by_role("button", name="Play").click()
+    pause = app.get_by_role("button", name="Pause")
+    expect(slider).not_to_have_value("15")
+    page.screenshot(path=shots / "video-light.png", full_page=True)
+    pause.click()
+    stopped = int(slider.input_value())
+    expect(app.get_by_role("button", name="Play")).to_be_visible()
+    assert ask(f="app.frame") == {"f": stopped} and stopped != 15
+    assert first.evaluate(DRAWN) != still and first.evaluate(COLOURS) > 30
+
+    # to a picture model and back: each has its own input
+    choose(app, "efficientnet_lite0")
+    expect(app).to_contain_text("Egyptian cat")
+    expect(slider).to_be_hidden()
+    expect(app.get_by_label("Picture", exact=True)).to_have_value("chelsea")
+    choose(app, "r3d_18")
+    expect(app.get_by_label("Clip", exact=True)).to_have_value("other paths")
+    expect(slider).to_have_value("8")
+    set_theme(page, DARK)
+    page.screenshot(path=shots / "video-dark.png", full_page=True)

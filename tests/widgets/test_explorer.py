@@ -15,7 +15,7 @@ from PIL import Image
 from torch import nn
 
 import classykit as ck
-from classykit.analysis import run
+from classykit.analysis import room
 from classykit.errors import (
     BlockError,
     ClassyKitError,
@@ -23,12 +23,15 @@ from classykit.errors import (
     DeviceError,
     HeadError,
     ImageError,
+    ShapeError,
     UnknownNameError,
 )
 from classykit.heads import ClassyHead
 from classykit.widgets import explorer, scene, subject
 
 SMALL = {"name": "resnet18", "init_planes": 4}
+VIDEO = {"name": "r3d_18", "stem_planes": 4, "stage_planes": 4, "clip_crop_size": 32}
+STEM, LAST = "stem-path0", "pathway0-stage4-block1"  # 16 and 2 time steps
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
@@ -317,7 +320,7 @@ class TestRunning:
         assert app._repr_mimebundle_()["text/html"]
 
     def test_too_big_for_the_memory(self, app, monkeypatch):
-        monkeypatch.setattr(run, "free_memory", lambda device: 1000)
+        monkeypatch.setattr(room, "free_memory", lambda device: 1000)
         with pytest.raises(DeviceError, match="resnet18 is too big for cpu"):
             app.run()
         assert not app._bar.busy and app.model.initial_block._module[0].weight.device.type == "meta"
@@ -474,15 +477,302 @@ class TestModulesOfTheUsers:
 
 @pytest.mark.parametrize(
     "config, takes",
-    [("r3d_18", "3×16×112×112"), ({"name": "mlp", "input_dim": 9, "output_dim": 2, "hidden_dims": [4]}, "9")],
+    [
+        ({"name": "r3d_18", "input_planes": 1}, "1×16×112×112"),
+        ({"name": "mlp", "input_dim": 9, "output_dim": 2, "hidden_dims": [4]}, "9"),
+    ],
 )
 def test_a_model_that_takes_no_pictures_is_inspected_and_says_so(config, takes):
     app = ck.explore(config, image="grace_hopper")
-    assert f"takes inputs of {takes}, not pictures" in app._view.state["hint"]
-    assert "preprocess" not in app.to_code()
+    assert f"takes inputs of {takes}, not pictures or clips" in app._view.state["hint"]
+    assert "preprocess" not in app.to_code() and app._view.frames == []
     exec(app.to_code(), scope := {})
     assert scope["model"].config == app.config
     send(app._view, type="run")
     assert "input_shape" in app._bar.error and app._bar.status == "" and not app._bar.busy
     head = app.attach_head(app.selected_block, "linear_probe", num_classes=2)
     assert app.inspection[head].is_head
+
+
+def decode(url):
+    """The picture in a data URL as whole numbers (H, W, 3)."""
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))), int)
+
+
+class TestVideo:
+    @pytest.fixture
+    def app(self):
+        return ck.explore(copy.deepcopy(VIDEO), image="grace_hopper")
+
+    @staticmethod
+    def shown(app):
+        """The pixels that the browser gets, as (maps, steps, H, W)."""
+        f = app._view.state["features"]
+        return np.frombuffer(app._view.pixels, "<u2").reshape(len(f["maps"]), f["steps"], f["height"], f["width"])
+
+    def test_it_gets_a_clip_by_itself(self, app):
+        view = app._view.state
+        assert (app.clip, view["clip"], view["image"], view["picture"]) == ("moving shapes", True, "moving shapes", "")
+        assert [i["name"] for i in view["images"]] == ["moving shapes", "other paths", "shapes at rest"]
+        assert len(app._view.frames) == 16 and app.frame == app._view.frame == 8
+        assert view["hint"] == f"Run the model to see what {app.selected_block} sees." and view["features"] is None
+        small = [Image.fromarray(f).resize((32, 32), Image.Resampling.BILINEAR) for f in ck.moving_shapes()]
+        for t, frame in enumerate(app._view.frames):
+            apart = [abs(decode(frame) - np.asarray(other, int)).mean() for other in small]
+            assert np.argmin(apart) == t and apart[t] < 10  # a JPEG
+        assert app._map.state["input"]["text"] == "3 × 16 × 32²" and app._map.state["input"]["picture"]
+        assert app._bar.state["facts"] == ["16 frames", "32 px", "float32"]
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            "r3d_18",
+            {"name": "i3d_r50", "clip_crop_size": 32},
+            {"name": "resnext3d_r2plus1d_18", "clip_crop_size": 32},
+            {**VIDEO, "input_key": "video"},
+        ],
+        ids=str,
+    )
+    def test_it_runs_and_its_code_gives_the_same(self, config):
+        app = ck.explore(config)
+        assert next(app.model.parameters()).device.type == "meta"
+        send(app._view, type="run")
+        assert app._bar.error == "" and app._view.state["ran"] and "ran in" in app._bar.status
+        for block in (STEM, app._scene.block_names[-1]):
+            app.selected_block = block
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)  # as the app does
+                exec(app.to_code(), done := {})
+            f = app._view.state["features"]
+            assert f["steps"] == done["features"].shape[2] and f["channels"] == done["features"].shape[1]
+            torch.testing.assert_close(app._scene.features(), done["features"])
+            wanted = done["features"][0, [m["channel"] for m in f["maps"]]].numpy()
+            low, high = (np.array([m[k] for m in f["maps"]])[:, None, None, None] for k in ("low", "high"))
+            np.testing.assert_allclose(low + self.shown(app) / 65535 * (high - low), wanted, atol=1e-3, rtol=1e-3)
+
+    @pytest.mark.parametrize("block, steps", [(STEM, 16), ("pathway0-stage2-block0", 8), (LAST, 2)])
+    def test_the_slider_goes_over_frames_whatever_the_block(self, block, steps, app):
+        app.selected_block = block
+        app.run()
+        f = app._view.state["features"]
+        assert f["steps"] == len(f["times"]) == steps and app._scene.moments == 16
+        for frame in range(16):
+            app._view.frame = frame  # as the browser says it
+            assert app.frame == frame and app._scene.step(steps) == frame * steps // 16
+            numbers = re.findall(r"\d+", f["times"][app._scene.step(steps)])[2:]
+            assert int(numbers[0]) <= frame + 1 <= int(numbers[-1])
+        assert self.shown(app).std(axis=(1, 2, 3)).max() > 0
+
+    def test_the_frame_from_python(self, app):
+        app.run()
+        app.frame = 3
+        assert app._view.frame == 3
+        app.selected_block = LAST
+        assert app.frame == 3, "another block, the same moment"
+        for bad in (-1, 16):
+            with pytest.raises(ConfigError, match="frame is a number from 0 to 15"):
+                app.frame = bad
+        with pytest.raises(traitlets.TraitError):
+            app.frame = "3"
+        assert app.frame == app._view.frame == 3
+
+    @pytest.mark.parametrize("sent, kept", [(99, 15), (-4, 0)])
+    def test_a_late_frame_from_the_browser_is_no_error(self, sent, kept, app):
+        app._bar.error = "something else"
+        app._view.frame = sent
+        assert app.frame == app._view.frame == kept and app._bar.error == "something else"
+
+    def test_what_moves_is_seen_and_what_rests_is_not(self, app):
+        app.selected_block = STEM
+        app.run()
+        inner = slice(2, -2)  # at the ends the stem sees the padding
+        moving = np.ptp(self.shown(app)[:, inner].astype(int), axis=1).max()
+        send(app._view, type="image", name="shapes at rest")
+        assert app.clip == app._view.state["image"] == "shapes at rest" and "moving_shapes(frames=1)" in app.to_code()
+        assert app._view.state["ran"], "a quick model runs again by itself"
+        resting = np.ptp(self.shown(app)[:, inner].astype(int), axis=1).max()
+        assert moving > 20000 and resting <= 1
+        assert len(set(app._view.frames)) == 1
+
+    def test_a_slow_model_waits_to_be_run_again_but_all_its_blocks_are_kept(self, app, monkeypatch):
+        monkeypatch.setattr(scene, "QUICK_SECONDS", 0.0)
+        monkeypatch.setattr(scene, "QUICK_MACS", 0.0)
+        app.run()
+        monkeypatch.setattr(scene, "capture", None)  # no further pass is made
+        for block in (STEM, LAST):
+            app.selected_block = block
+            assert app._view.state["features"]["steps"] in (16, 2)
+        app.clip = "other paths"
+        assert not app._view.state["ran"] and app._view.state["features"] is None
+        assert app._view.state["hint"].startswith("Run the model") and len(app._view.frames) == 16
+
+    def test_it_says_that_it_is_running(self, app):
+        said = []
+        app._bar.observe(lambda c: said.append((c["name"], c["new"])), ["status", "busy", "progress"])
+        app._view.observe(lambda c: said.append(("view", c["new"])), "busy")
+        app.run()
+        assert said.index(("view", True)) < said.index(("view", False)) and ("busy", True) in said
+        assert ("status", "Loading r3d_18 …") in said and ("status", "Running r3d_18 on cpu …") in said
+        assert any(name == "progress" and 0 < value <= 1 for name, value in said)
+        assert not app._bar.busy and app._bar.status.startswith("r3d_18 ran in")
+
+    def test_sorting_scaling_and_paging(self, app):
+        app.selected_block = LAST  # 32 channels
+        app.run()
+        send(app._view, type="order", order="index")
+        send(app._view, type="page", offset=24)
+        assert [m["channel"] for m in app._view.state["features"]["maps"]] == list(range(24, 32))
+        send(app._view, type="scale", scale="shared")
+        assert len({(m["low"], m["high"]) for m in app._view.state["features"]["maps"]}) == 1
+        assert self.shown(app).shape == (24, 2, 2, 2) and app._bar.error == ""
+
+    def test_a_page_is_no_larger_than_the_browser_takes_well(self, app):
+        sizes = {s: app._scene.page_size(torch.empty(1, 64, *s, device="meta")) for s in ((16, 56, 56), (32, 112, 112))}
+        assert sizes == {(16, 56, 56): 24, (32, 112, 112): 4}
+        assert app._scene.page_size(torch.empty(1, 8, 300, 224, 224, device="meta")) == 1
+        assert app._scene.page_size(torch.empty(1, 64, 500, 500, device="meta")) == 24
+
+    def test_heads(self, app):
+        app.selected_block = LAST
+        assert {h["name"] for h in app._panel.state["heads"] if h["fits"]} == {
+            "fully_convolutional_linear", "identity", "linear_probe"}  # fmt: skip
+        before = look(app)
+        send(app._panel, type="attach", head="fully_connected", num_classes="3", unique_id="no")
+        assert "2-D map" in app._bar.error and look(app) == before
+        send(app._panel, type="attach", head="linear_probe", num_classes="3", unique_id="cls")
+        assert app.attach_head(STEM, "identity", unique_id="all") == "all"
+        output = app.run().output
+        assert {k: tuple(v.shape) for k, v in output.items()} == {"cls": (1, 3), "all": (1, 4, 16, 16, 16)}
+        assert "cls gave 1×3" in app._view.state["run_text"]
+        with torch.random.fork_rng(devices=[]):
+            exec(app.to_code(), done := {})
+        assert done["model"].config == app.config and done["output"]["cls"].shape == (1, 3)
+        again = ck.Experiment.from_json(app.to_json())
+        assert again == app.experiment and again.clip == "moving shapes" and again.image is None
+
+    def test_to_a_picture_model_and_back_each_keeps_its_input(self, app):
+        app.clip = "other paths"
+        app.config = SMALL
+        assert app._view.state["image"] == "grace_hopper" and not app._view.state["clip"] and app._view.frames == []
+        assert app.frame == 0 and app._view.state["picture"].startswith("data:image/jpeg")
+        app.run()
+        before = app._view.state["features"]
+        assert before["steps"] == 1 and before["times"] == []
+        app.clip = "shapes at rest"  # waits for a model that takes one
+        assert app._view.state["features"] == before and app._view.state["image"] == "grace_hopper"
+        app.clip = "other paths"
+        send(app._view, type="image", name="coffee")
+        assert app.image == "coffee" and app.clip == "other paths"
+        app.config = VIDEO
+        assert app._view.state["image"] == "other paths" and len(app._view.frames) == 16 and app.frame == 8
+        app.run()
+        steps = app._view.state["features"]["steps"]
+        app.image = "chelsea"
+        assert app._view.state["features"]["steps"] == steps and app._view.state["image"] == "other paths"
+        app.config = SMALL
+        assert app._view.state["image"] == "chelsea"
+
+    @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy, lambda clip: [Image.fromarray(f) for f in clip]])
+    def test_a_clip_of_the_users(self, kind):
+        mine = ck.moving_shapes(frames=5, size=40, seed=9)
+        app = ck.explore(VIDEO, clip=kind(mine))
+        assert app._view.state["image"] == "your clip" and app._view.state["images"][-1]["name"] == "your clip"
+        output = app.run().output
+        torch.testing.assert_close(output, app.model(ck.preprocess_clip(mine, app.model)))
+        exec(app.to_code(), done := {"clip": mine})
+        assert torch.equal(done["x"], ck.preprocess_clip(mine, app.model))
+        send(app._view, type="image", name="moving shapes")
+        assert app.clip == "moving shapes" and "your clip" not in [i["name"] for i in app._view.state["images"]]
+
+    @pytest.mark.parametrize(
+        "clip, words",
+        [
+            (None, "not NoneType"),
+            ("moving shape", "Did you mean 'moving shapes'"),
+            (np.zeros((3, 16, 32, 32), np.uint8), "transpose"),
+            ([], "no frames"),
+        ],
+    )
+    def test_what_is_no_clip_raises_and_changes_nothing(self, clip, words, app):
+        app.run()
+        before = look(app)
+        with pytest.raises(ImageError, match=words):
+            app.clip = clip
+        with pytest.raises(ImageError, match=words):
+            ck.explore(VIDEO, clip=clip)
+        assert look(app) == before
+        if isinstance(clip, str):
+            send(app._view, type="image", name=clip)
+            assert re.search(words, app._bar.error) and look(app) == before
+
+    def test_a_picture_dropped_on_a_clip(self, app):
+        buffer = io.BytesIO()
+        Image.new("RGB", (20, 20)).save(buffer, "PNG")
+        send(app._view, [buffer.getvalue()], type="upload", name="x.png")
+        assert "r3d_18 takes clips, not pictures" in app._bar.error and app.image == "grace_hopper"
+
+    @pytest.mark.parametrize("ran", [False, True])
+    def test_a_page_without_scripts_shows_a_film_strip(self, ran, app, tmp_path):
+        app.selected_block = "pathway0-stage2-block0"
+        if ran:
+            app.run()
+            app.frame = 4
+        note = "run the cell for the live app"
+        bundle = app._repr_mimebundle_()["text/html"]
+        page = app.save_html(tmp_path / "app.html").read_text("utf-8")
+        assert note in bundle and note not in page and "ck.moving_shapes()" in page and "<script" not in page
+
+        def pictures(text):
+            found = re.finditer(r'<img alt="([^"]*)"[^>]*src="(data:image/(?!svg)[^"]+)"', text)
+            return {m[1]: decode(m[2]) for m in found}
+
+        film, both = pictures(bundle), pictures(page)
+        if ran:
+            assert list(film) == ["feature maps over time"]
+            assert list(both) == ["feature maps", "feature maps over time"]
+        else:
+            assert list(film) == list(both) == ["the clip: moving shapes"]
+        height, width, _ = next(iter(film.values())).shape
+        assert width > height and next(iter(film.values())).std() > 20
+        assert app._repr_mimebundle_()["text/html"] == bundle, "the same each time"
+
+    def test_a_module_of_the_users(self, everything, assert_same):
+        module = pytest.importorskip("torchvision.models.video").r3d_18()
+        before = everything(module)
+        with pytest.raises(ShapeError, match=r"VideoResNet.*takes other inputs.*from_model\(module, input_shape="):
+            ck.explore(module)
+        app = ck.explore(ck.ClassyModel.from_model(module, input_shape=(3, 8, 32, 32)))
+        assert app._bar.state["name"] == "VideoResNet" and len(app._view.frames) == 8
+        app.selected_block = "layer2.0"
+        app.attach_head("layer4.1", "linear_probe", unique_id="cls", num_classes=3)
+        output = app.run().output
+        assert output.shape == (1, 3) and app._view.state["features"]["steps"] == 4
+        app.remove_head("cls")
+        exec(app.to_code(), done := {"module": module})
+        assert "your VideoResNet" in app.to_code()
+        torch.testing.assert_close(done["features"], app.run() and app._scene.features())
+        torch.testing.assert_close(done["output"], app.run().output)
+        module.train()
+        assert_same(before, everything(module))
+        app.selected_block = "fc"  # a vector has no time, the clip has
+        assert app._view.state["features"]["kind"] == "vector" and app._view.state["features"]["times"] == []
+        app.frame = 7
+
+    def test_more_time_steps_than_frames(self):
+        class Longer(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.grow = nn.Conv3d(3, 3, 1, padding=(2, 0, 0))
+                self.back = nn.Conv3d(3, 2, 3, padding=1)
+
+            def forward(self, x):
+                return self.back(self.grow(x)[:, :, ::2])
+
+        app = ck.explore(ck.ClassyModel.from_model(Longer(), input_shape=(3, 4, 16, 16)))
+        app.run()
+        app.selected_block = "grow"
+        assert app._view.state["features"]["steps"] == 8
+        app.frame = 7
+        assert app._scene.seen_picture().size == (16, 16)
+        app.selected_block = "back"
+        assert app._view.state["features"]["steps"] == 4 and app.frame == app._view.frame == 3

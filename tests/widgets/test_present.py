@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 
 import numpy as np
 import pytest
@@ -101,6 +102,7 @@ def test_pixels_are_the_maps():
     state, pixels = present.features(maps, "index", "map", 0, 24)
     values = np.frombuffer(pixels, "<u2").reshape(6, state["height"], state["width"])
     assert (state["height"], state["width"], state["channels"]) == (3, 5, 6)
+    assert (state["steps"], state["times"]) == (1, [])
     for i, m in enumerate(state["maps"]):
         assert m["channel"] == i
         restored = m["low"] + values[i] / 65535 * (m["high"] - m["low"])
@@ -116,6 +118,9 @@ def test_pixels_are_the_maps():
         ("features.1.0", "1.0"),
         ("trunk_output", "out"),
         ("a.conv", "conv"),
+        ("stem-path0", "stem"),
+        ("pathway0-stage2-block1", "2-1"),
+        ("pathway0-stage4-block2-relu", "relu"),
     ],
 )
 def test_short_names(name, short):
@@ -130,3 +135,60 @@ def test_a_picture_as_a_data_url():
     url = present.data_url(Image.new("RGB", (300, 100), "red"), 96)
     picture = Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/jpeg;base64,"))))
     assert picture.size == (96, 32) and picture.getpixel((5, 5))[0] > 240
+
+
+class TestVideo:
+    def test_the_bar_and_the_map(self):
+        i = ck.inspect("r3d_18")
+        bar = present.bar(i, "ResNeXt3D", None, "cpu", {"cpu": "cpu"}, "float32", None, False)
+        assert bar["facts"] == ["16 frames", "112 px", "float32"]
+        state = present.block_map(i, {}, "")
+        assert state["input"]["text"] == "3 × 16 × 112²"
+        last = state["blocks"][-1]
+        assert (last["label"], last["group"], last["width"], last["height"]) == ("4-1", "2 × 7 × 7", 512, 7)
+        assert last["kind"] == "map"
+
+    def test_heads(self):
+        choices = present.head_choices(ck.inspect("r3d_18")["pathway0-stage4-block1"])
+        assert {c["name"] for c in choices if c["fits"]} == {"fully_convolutional_linear", "identity", "linear_probe"}
+
+    def test_pixels_are_the_maps_at_all_times(self):
+        maps = feature_maps(torch.rand(1, 6, 4, 3, 5), "index")
+        state, pixels = present.features(maps, "index", "map", 0, 24, frames=8)
+        assert (state["steps"], state["height"], state["width"], state["kind"]) == (4, 3, 5, "map")
+        assert state["times"] == [f"step {t} of 4 · frames {2 * t - 1}–{2 * t}" for t in (1, 2, 3, 4)]
+        values = np.frombuffer(pixels, "<u2").reshape(6, 4, 3, 5)
+        for i, m in enumerate(state["maps"]):
+            restored = m["low"] + values[i] / 65535 * (m["high"] - m["low"])
+            np.testing.assert_allclose(restored, maps.over_time[i].numpy(), atol=1e-4)
+
+    @pytest.mark.parametrize(
+        "step, steps, frames, text",
+        [
+            (0, 2, 16, "step 1 of 2 · frames 1–8"),
+            (1, 2, 16, "step 2 of 2 · frames 9–16"),
+            (3, 16, 16, "step 4 of 16 · frame 4"),
+            (0, 1, 16, "step 1 of 1 · frames 1–16"),
+            (1, 3, 8, "step 2 of 3 · about frames 4–6"),
+            (3, 6, 4, "step 4 of 6 · about frame 3"),
+            (3, 6, 0, "step 4 of 6"),
+        ],
+    )
+    def test_which_frames_a_step_stands_for(self, step, steps, frames, text):
+        assert present.time_text(step, steps, frames) == text
+
+    @pytest.mark.parametrize("steps, frames", [(1, 16), (2, 16), (8, 16), (16, 16), (3, 8), (5, 7), (8, 9)])
+    def test_every_frame_belongs_to_one_step(self, steps, frames):
+        seen = []
+        for step in range(steps):
+            first, *last = map(int, re.findall(r"\d+", present.which_frames(step, steps, frames)))
+            seen += range(first, (last or [first])[0] + 1)
+        assert seen == list(range(1, frames + 1))
+
+    @pytest.mark.parametrize("have, shown", [(1, [0]), (3, [0, 1, 2]), (16, [0, 2, 4, 6, 9, 11, 13, 15])])
+    def test_a_film_strip(self, have, shown):
+        frames = [Image.new("RGB", (112, 56), (10 * t, 0, 0)) for t in range(have)]
+        film = present.strip(frames)
+        assert film.size == (88 * len(shown), 44)
+        assert [film.getpixel((88 * i + 40, 20))[0] // 10 for i in range(len(shown))] == shown
+        assert frames[0].size == (112, 56), "the frames are left as they are"

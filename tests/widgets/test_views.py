@@ -50,6 +50,8 @@ def test_what_goes_in_is_what_is_sent(view):
         "progress": 0.5,
         "selected": "block0-0",
         "pixels": b"\x00\x00\xff\xff",
+        "frames": ["data:image/jpeg;base64,AAAA"],
+        "frame": 3,
         "code": "import classykit as ck",
     }
     own = [name for name in view().keys if name in samples]

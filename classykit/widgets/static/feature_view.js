@@ -1,7 +1,8 @@
-// A picture goes in, and what the chosen block makes of it comes out: one small map a channel.
+// A picture or a clip goes in, and what the chosen block makes of it comes out: one small map a channel.
 
 const LARGEST = 6e6; // bytes; a larger picture is made smaller before it travels, as notebook servers drop big messages
 const SIDE = 2048;
+const PACE = 160; // milliseconds a frame when a clip plays
 
 const ORDERS = ["variance", "mean", "index"].map((id) => ({ id, label: id }));
 const SCALES = [
@@ -39,8 +40,81 @@ async function readPicture(file) {
 // A column whose cells are all figures is aligned to the right.
 const isFigure = (text) => /^$|^[–—-]$|^[-−]?[\d.,]+(\s?[%a-zA-Zµ/]{1,6})?$/.test(String(text).trim());
 
-// Left: the picture, the button that runs the model, and what the model says.
-function pictureColumn(model, onUpload) {
+// Where in a clip one is: a slider over its frames, and a button that plays them. What plays is not sent, where it
+// stops is.
+function timeline(model) {
+  let timer = null;
+  const sign = s("path", { fill: "currentColor" });
+  const button = h(
+    "button",
+    { type: "button", class: "ck-icon ck-play", on: { click: () => (timer ? stop() : play()) } },
+    s("svg", { viewBox: "0 0 10 10", width: 10, height: 10, "aria-hidden": "true" }, sign),
+  );
+  const slider = h("input", { type: "range", class: "ck-slider", min: "0", step: "1" });
+  const words = h("span", { class: "ck-soft ck-small", "aria-hidden": "true" });
+  const step = h("div", { class: "ck-soft ck-small", "aria-hidden": "true" });
+  const node = h("div", { class: "ck-timeline" }, h("div", { class: "ck-time" }, button, slider, words), step);
+
+  const steps = () => model.get("state")?.features?.steps ?? 1;
+  const frames = () => model.get("frames") ?? [];
+  const moments = () => Math.max(frames().length, steps());
+  const now = () => clamp(model.get("frame") ?? 0, 0, moments() - 1);
+  // Which of so many frames or time steps belongs to the moment.
+  const of = (count) => Math.floor((now() * count) / moments());
+
+  slider.addEventListener("input", () => {
+    stop();
+    go(Number(slider.value));
+  });
+  slider.addEventListener("keydown", (event) => {
+    // To the first moment of the next time step, or the one before: a block may have fewer than the clip has frames.
+    const turn = { PageUp: 1, PageDown: -1 }[event.key];
+    if (!turn) return;
+    stop();
+    go(clamp(Math.ceil(((of(steps()) + turn) * moments()) / steps()), 0, moments() - 1));
+    event.preventDefault();
+  });
+
+  function go(moment) {
+    model.set("frame", moment);
+    model.save_changes();
+  }
+
+  function play() {
+    timer = setInterval(() => model.set("frame", (now() + 1) % moments()), PACE);
+    update();
+  }
+
+  function stop() {
+    if (!timer) return;
+    clearInterval(timer);
+    timer = null;
+    update();
+    model.save_changes();
+  }
+
+  function update() {
+    const count = moments();
+    node.hidden = count < 2;
+    if (timer && node.hidden) stop();
+    put(sign, "d", timer ? "M1 0h3v10h-3zM6 0h3v10h-3z" : "M1 0l9 5l-9 5z");
+    put(button, "aria-label", timer ? "Pause" : "Play");
+    put(button, "title", timer ? "Pause" : "Play");
+    const what = frames().length ? "Frame" : "Time step";
+    put(slider, "aria-label", what);
+    put(slider, "max", count - 1);
+    slider.value = now();
+    const time = model.get("state")?.features?.times?.[of(steps())];
+    put(slider, "aria-valuetext", [`${what.toLowerCase()} ${now() + 1} of ${count}`, time].filter(Boolean).join(", "));
+    say(words, `${now() + 1} / ${count}`);
+    say(step, time);
+  }
+
+  return { node, update, stop, frame: () => frames()[of(frames().length)], step: () => of(steps()) };
+}
+
+// Left: the picture or clip, the button that runs the model, and what the model says.
+function pictureColumn(model, time, onUpload) {
   const state = () => model.get("state") ?? {};
   const select = choice("Picture", (name) => send(model, { type: "image", name }), { hideLabel: true });
   const file = h("input", { type: "file", accept: "image/*", class: "ck-file", "aria-label": "Upload a picture" });
@@ -80,6 +154,7 @@ function pictureColumn(model, onUpload) {
     { class: "ck-picture-column" },
     h("div", { class: "ck-picture-choice" }, select.node, upload),
     frame,
+    time.node,
     readout,
     h("div", { class: "ck-run" }, button, runText),
     section,
@@ -93,11 +168,9 @@ function pictureColumn(model, onUpload) {
       images.push({ id: now.image, label: now.image_label || now.image });
     }
     select.update(images, now.image);
-    const picture = String(now.picture ?? "");
-    const shown = picture.startsWith("data:image/") ? picture : null;
-    put(image, "src", shown);
-    put(image, "alt", shown ? `the picture: ${now.image_label || now.image || "yours"}` : "");
-    image.hidden = !shown;
+    put(select.select, "aria-label", now.clip ? "Clip" : "Picture");
+    upload.hidden = Boolean(now.clip); // files are pictures
+    show();
     const busy = Boolean(model.get("busy"));
     say(button, busy ? "Running…" : "Run");
     put(button, "aria-disabled", busy ? "true" : null);
@@ -127,6 +200,15 @@ function pictureColumn(model, onUpload) {
     );
   }
 
+  function show() {
+    const now = state();
+    const picture = String((now.clip ? time.frame() : now.picture) ?? "");
+    const shown = picture.startsWith("data:image/") ? picture : null;
+    put(image, "src", shown);
+    put(image, "alt", shown ? `the ${now.clip ? "clip" : "picture"}: ${now.image_label || now.image || "yours"}` : "");
+    image.hidden = !shown;
+  }
+
   // The cell of the picture that lies under one unit; never so small that one cannot see it.
   function point(at) {
     square.hidden = !at;
@@ -138,14 +220,15 @@ function pictureColumn(model, onUpload) {
     square.style.height = side(at.height);
   }
 
-  return { node, readout, update, point };
+  return { node, readout, update, show, point };
 }
 
 // Right: the maps, as the block's channels see the picture.
-function featureGrid(model, picture) {
+function featureGrid(model, picture, time) {
   let drawn = null; // the features and the numbers on the screen
   let chosen = null; // { block, channel, x, y }
   let reach = 0; // the map that Tab reaches
+  let pointed = null; // [index, x, y] of the unit that the words are about
 
   const heading = h("b");
   const size = h("span", { class: "ck-soft" });
@@ -177,9 +260,15 @@ function featureGrid(model, picture) {
     return next === offset || next >= channels ? null : next;
   }
 
+  // Where the numbers of a map begin, at the time step that is shown.
+  const startOf = (index) => {
+    const { width, height, steps = 1 } = drawn.features;
+    return (index * steps + time.step()) * width * height;
+  };
+
   const valueAt = (index, x, y) => {
-    const { maps, width, height } = drawn.features;
-    const part = drawn.numbers[(index * height + y) * width + x] / 65535;
+    const { maps, width } = drawn.features;
+    const part = drawn.numbers[startOf(index) + y * width + x] / 65535;
     return maps[index].low + part * (maps[index].high - maps[index].low);
   };
 
@@ -188,6 +277,7 @@ function featureGrid(model, picture) {
   const valuesOf = ({ values, width, height }) => values ?? width * height;
 
   function describe(index, x, y) {
+    pointed = [index, x, y];
     const { maps, width, height } = drawn.features;
     const value = `value ${figure(valueAt(index, x, y))}`;
     if (isVector()) {
@@ -203,7 +293,7 @@ function featureGrid(model, picture) {
 
   function strongest(index) {
     const { width, height } = drawn.features;
-    const page = drawn.numbers.subarray(index * width * height, (index + 1) * width * height);
+    const page = drawn.numbers.subarray(startOf(index), startOf(index) + width * height);
     let best = 0;
     const end = isVector() ? valuesOf(drawn.features) : page.length;
     for (let i = 1; i < end; i++) if (page[i] > page[best]) best = i;
@@ -214,6 +304,7 @@ function featureGrid(model, picture) {
   function rest() {
     const index = drawn && chosen && chosen.block === state().block ? indexOf(chosen.channel) : -1;
     if (index >= 0) return describe(index, chosen.x, chosen.y);
+    pointed = null;
     picture.point(null);
     say(picture.readout, drawn ? `Point at ${isVector() ? "a cell" : "a map"} to read values.` : "");
   }
@@ -277,7 +368,7 @@ function featureGrid(model, picture) {
     const context = canvas.getContext("2d");
     const image = context.createImageData(width, height);
     const out = new Uint32Array(image.data.buffer);
-    const from = index * out.length;
+    const from = startOf(index);
     const end = isVector() ? valuesOf(drawn.features) : out.length;
     for (let i = 0; i < end; i++) out[i] = VIRIDIS[drawn.numbers[from + i] >> 8];
     context.putImageData(image, 0, 0);
@@ -298,7 +389,7 @@ function featureGrid(model, picture) {
     const now = features();
     const numbers = words(model.get("pixels"));
     // State and numbers may arrive one after the other: nothing is drawn before both belong together.
-    const whole = now && now.maps?.length && numbers.length === now.maps.length * now.height * now.width;
+    const whole = now && now.maps?.length && numbers.length === now.maps.length * (now.steps ?? 1) * now.height * now.width;
     if (now?.maps?.length && !whole && drawn) return;
     drawn = whole ? { features: now, numbers } : null;
     head.hidden = grid.hidden = !drawn;
@@ -328,7 +419,14 @@ function featureGrid(model, picture) {
     rest();
   }
 
-  return { node, update };
+  // Another moment of the same maps.
+  function show() {
+    if (!drawn) return;
+    canvases().forEach(paint);
+    if (pointed) describe(...pointed);
+  }
+
+  return { node, update, show };
 }
 
 // Every block in figures.
@@ -394,8 +492,9 @@ function render({ model, el }) {
   dress(el, "ck-features");
   let tab = "features";
 
-  const picture = pictureColumn(model, upload);
-  const maps = featureGrid(model, picture);
+  const time = timeline(model);
+  const picture = pictureColumn(model, time, upload);
+  const maps = featureGrid(model, picture, time);
   const table = blockTable(model);
 
   const panels = {
@@ -448,6 +547,7 @@ function render({ model, el }) {
 
   function update() {
     const { features, table: rows } = model.get("state") ?? {};
+    time.update();
     picture.update();
     maps.update();
     table.update();
@@ -460,8 +560,15 @@ function render({ model, el }) {
     show(tabs.blocks.hidden ? "features" : tab);
   }
 
+  function move() {
+    time.update();
+    picture.show();
+    maps.show();
+  }
+
   update();
-  return watch(model, ["state", "pixels", "busy"], update);
+  const stops = [watch(model, ["state", "pixels", "frames", "busy"], update), watch(model, ["frame"], move), time.stop];
+  return () => stops.forEach((stop) => stop());
 }
 
 export default { render };
