@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import statistics
 import time
@@ -53,6 +54,7 @@ def compare(
     times: dict[Callable[[], Any], list[float]] = {a: [], b: []}
     for i in range(warm_up + repeats):
         for run in (a, b) if i % 2 == 0 else (b, a):
+            gc.collect()  # neither pays for what the other left behind
             start = time.perf_counter()
             run()
             seconds = time.perf_counter() - start

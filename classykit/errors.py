@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class ClassyKitError(Exception):
@@ -61,6 +62,14 @@ class ImageError(ClassyKitError, ValueError):
 
 class DeviceError(ClassyKitError, RuntimeError):
     """A device that is absent, or has too little memory."""
+
+
+class Interrupted(ClassyKitError, KeyboardInterrupt):
+    """Work that was interrupted; ``result`` holds what was done until then."""
+
+    def __init__(self, message: str, result: Any = None):
+        super().__init__(message)
+        self.result = result
 
 
 class MissingDependencyError(ClassyKitError, ImportError):

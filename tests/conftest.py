@@ -146,6 +146,7 @@ def everything():
                 "hooks": [list(vars(m)[k].items()) for _, m in parts for k in hooks],
                 "attributes": [sorted(vars(m)) for _, m in parts],
                 "requires_grad": [p.requires_grad for p in module.parameters()],
+                "globals": _globals(),
             },
             tensors={
                 "parameters": tensors(module.named_parameters()),
@@ -156,6 +157,24 @@ def everything():
         )
 
     return look
+
+
+def _globals():
+    """Settings of torch that a pass may be tempted to change."""
+    from torch.overrides import _get_current_function_mode_stack
+    from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+
+    return {
+        "grad": torch.is_grad_enabled(), "inference": torch.is_inference_mode_enabled(),
+        "dtype": torch.get_default_dtype(), "device": torch.get_default_device(), "threads": torch.get_num_threads(),
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "fused attention": torch.backends.mha.get_fastpath_enabled(), "mkldnn": torch.backends.mkldnn.enabled,
+        "cudnn": (torch.backends.cudnn.enabled, torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
+        "matmul": torch.get_float32_matmul_precision(), "autocast": torch.is_autocast_enabled("cpu"),
+        "modes": (len(_get_current_function_mode_stack()), len(_get_current_dispatch_mode_stack())),
+        "hooks": [len(v) for k, v in vars(nn.modules.module).items() if k.startswith("_global_") and "hooks" in k],
+        "warnings": len(warnings.filters),
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="session")

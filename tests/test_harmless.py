@@ -5,10 +5,9 @@ import torch
 from torch import nn
 
 import classykit as ck
-from classykit.analysis.run import run_once
 from classykit.harmless import harmless
 
-ZOO = ["ResNeXt", "EfficientNet", "VisionTransformer", "MLP"]
+ZOO = ["ResNeXt", "DenseNet", "EfficientNet", "AnyNet", "RegNet", "VisionTransformer", "ResNeXt3D", "MLP"]
 TORCHVISION = ["resnet18", "mobilenet_v3_small", "swin_t"]
 TIMM = ["resnet10t", "vit_tiny_patch16_224", "convnext_atto"]
 
@@ -48,7 +47,10 @@ ASK = {
     "inspect": lambda m, x, b: ck.inspect(m, tuple(x.shape[1:])),
     "capture": lambda m, x, b: ck.capture(m, x, b),
     "capture with gradients": lambda m, x, b: ck.capture(m, x, b, grad=True),
-    "run_once": lambda m, x, b: run_once(ck.ClassyModel.from_model(m, input_shape=tuple(x.shape[1:])), x),
+    "run": lambda m, x, b: ck.run(m, x, batch_size=1),
+    "run elsewhere": lambda m, x, b: ck.run(m, x, dtype="float64", blocks=[b]),
+    "peak memory": lambda m, x, b: ck.inspect(m, tuple(x.shape[1:])).peak_memory("training", batch_size=2),
+    "layers": lambda m, x, b: ck.inspect(m, tuple(x.shape[1:])).layers(),
     "block_features": lambda m, x, b: isinstance(m, ck.ClassyModel) and m.block_features(m.block_names),
     "config": lambda m, x, b: isinstance(m, ck.ClassyModel) and (m.config, m.get_classy_state(), repr(m)),
 }

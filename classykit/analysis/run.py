@@ -1,142 +1,124 @@
-"""Bringing a described model to life and running it once, with what people want to know about that."""
+"""`run`: a model on any number of images, where and how it runs best, in batches that fit; one engine for all."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from functools import partial
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-from classykit import formats
-from classykit.analysis.inspection import Inspection
-from classykit.errors import ClassyKitError, DeviceError, ShapeError
-from classykit.harmless import harmless
-from classykit.memory import free_memory
-from classykit.models.classy_model import ClassyModel
-from classykit.models.factory import build_model
+from classykit.analysis.engine import Engine, Run, join
+from classykit.analysis.inspection import inspect
+from classykit.analysis.placement import choose
+from classykit.analysis.room import allocate, batch_that_fits
+from classykit.analysis.sources import Source
+from classykit.errors import ConfigError, DeviceError, Interrupted
+
+__all__ = ["Run", "run"]
+
+BATCH = {"cpu": 8, "cuda": 64, "mps": 16}  # "auto": larger ones gain little, and on a CPU leave its caches
 
 
-@dataclass(frozen=True)
-class Pass:
-    """One forward pass.
-
-    Attributes:
-        output: what the model returned.
-        trunk: what the trunk gave: the same, unless heads are attached.
-        seconds: measured from the input being on the device to the output being there.
-        device: where it ran.
-        features: {block: what it gave}, for the blocks that were asked for.
-    """
-
-    output: Any
-    trunk: Any
-    seconds: float
-    device: str
-    features: dict[str, Any] = field(default_factory=dict)
-
-
-def devices() -> dict[str, str]:
-    """The devices of this machine: {"cpu": "cpu", "cuda:0": "NVIDIA H200 (cuda:0)"}."""
-    found = {"cpu": "cpu"}
-    if torch.cuda.is_available():
-        for i in range(torch.cuda.device_count()):
-            found[f"cuda:{i}"] = f"{torch.cuda.get_device_name(i)} (cuda:{i})"
-    if torch.backends.mps.is_available():
-        found["mps"] = "Apple GPU (mps)"
-    return found
-
-
-def check_fits(inspection: Inspection, device: str | torch.device) -> None:
-    """Raise DeviceError, with the figures, when a model's weights and largest block cannot fit a device."""
-    weights = inspection.param_bytes + inspection.buffer_bytes
-    largest = max((b.activation_bytes for b in inspection.blocks), default=0)
-    free = free_memory(device)
-    if weights + largest > free:
-        raise DeviceError(
-            f"{inspection.name} is too big for {device}: about {formats.size(weights)} of weights and "
-            f"{formats.size(largest)} for its largest block (estimated), {formats.size(free)} are free. "
-            f"Choose a smaller model, input or batch, or another device."
-        )
-
-
-def allocate(config: dict[str, Any], inspection: Inspection, device: str = "cpu", seed: int = 0) -> ClassyModel:
-    """Build a described model with random weights, the same ones each time, once it is known to fit.
-
-    The global random state is left as it was. Raises DeviceError when it does not fit.
-    """
-    check_fits(inspection, device)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return build_model(config).eval().to(device)
-
-
-def run_once(
-    model: ClassyModel,
-    x: torch.Tensor,
+def run(
+    model: nn.Module | str | Mapping[str, Any],
+    images: Any,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    batch_size: int | str = "auto",
     *,
+    channels_last: bool | str = "auto",
     blocks: Iterable[str] = (),
+    progress: bool = True,
     on_block: Callable[[int, int], None] | None = None,
-) -> Pass:
-    """Run a model on a batch in eval mode, without gradients; nothing of the model is changed.
+) -> Run:
+    """Run a model on images, in eval mode and without gradients, and bring the results back to the CPU.
 
     Args:
-        model: a ClassyModel.
-        x: a batch; it is moved to the model's device and dtype.
-        blocks: blocks whose features are wanted as well, from the same pass.
-        on_block: called with (blocks done, blocks) while it runs, for showing progress.
+        model: a ClassyModel or any nn.Module, which is left as it was: where it has to be elsewhere, or in another
+            type, a copy is. Or a name or config: it is built with random weights, which the notes say.
+        images: a batch (N, C, H, W) as the model takes it, or a dict with one; or a picture, or a list of pictures,
+            as `classykit.load_image` takes them, which are loaded and preprocessed batch by batch.
+        device, dtype, channels_last: see `classykit.analysis.placement.choose`. Default "auto": a GPU when there is
+            one; bfloat16 where the device is quick in it; channels last for convolutional networks.
+        batch_size: how many at a time. Default "auto": 8 on a CPU, 64 on a GPU; fewer where that does not fit.
+        blocks: blocks whose features are wanted as well, from the same passes.
+        progress: show a bar when it takes longer than a second. Default True.
+        on_block: called with (blocks done, blocks) while each batch runs.
 
-    Raises ShapeError when the model cannot take such a batch, DeviceError when memory runs out.
+    Returns a `Run`; output and features have the model's own number type.
+
+    A batch that runs out of memory is halved, with a warning. Raises DeviceError, before anything is allocated, for
+    a model that the device cannot hold; ShapeError when the model cannot take such images; Interrupted, with the
+    results until then, when it is interrupted.
+
+    >>> import classykit
+    >>> net = classykit.build_model("resnet18")
+    >>> run(net, torch.rand(5, 3, 64, 64), device="cpu").output.shape
+    torch.Size([5, 512, 2, 2])
     """
-    reference = next(model.parameters(), torch.empty(0))
-    x = x.to(reference.device, reference.dtype)
-    noted: list[Any] = []
-    handles = [model.register_forward_hook(lambda m, args, output: noted.append(output), prepend=True)]
-    features: dict[str, Any] = {}
-    for name in blocks:
-        keep = partial(_keep, features, name)
-        handles.append(model.get_submodule(model.find_block(name)[1]).register_forward_hook(keep))
-    if on_block is not None:
-        paths = model.block_paths()
-        for i, path in enumerate(paths.values()):
-            done = partial(on_block, i + 1, len(paths))
-            handles.append(model.get_submodule(path).register_forward_hook(lambda m, a, o, done=done: done()))
+    notes: list[str] = []
+    model = _live(model, device, notes)
+    source = Source(images, model)
+    wanted = _wanted(batch_size)
+    place = choose(model, device, dtype, channels_last)
+    size = min(BATCH[place.device.type] if wanted is None else wanted, len(source))
+    fitting, why = batch_that_fits(model, place, source.shape, size)
+    if fitting < size and wanted is not None:
+        _say(notes, why)
+    engine = Engine(model, place, list(blocks), on_block)
+    parts: list[Run] = []
+    done = 0
     try:
-        with harmless(model), torch.no_grad():
-            _synchronize(x.device)
-            start = time.perf_counter()
-            output = model(x)
-            _synchronize(x.device)
-            seconds = time.perf_counter() - start
-    except ClassyKitError:
-        raise
-    except (torch.cuda.OutOfMemoryError, MemoryError) as error:
-        raise DeviceError(f"{x.device} ran out of memory: {error}. Choose a smaller model or input.") from None
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise ShapeError(f"{type(model).__name__} cannot run on an input of {tuple(x.shape)}: {error}") from error
-    finally:
-        for handle in handles:
-            handle.remove()
-    return Pass(output, noted[0] if noted else output, seconds, str(x.device), features)
+        with engine.ready(), _bar(len(source), progress) as bar:
+            while done < len(source):
+                try:
+                    parts.append(engine.run(source.batch(done, min(done + fitting, len(source)))))
+                except DeviceError:
+                    if fitting == 1:
+                        raise
+                    torch.cuda.empty_cache()
+                    fitting //= 2
+                    _say(notes, f"Memory ran out: the batch was halved to {fitting}")
+                    continue
+                done += parts[-1].images
+                bar.update(parts[-1].images)
+    except KeyboardInterrupt:
+        until_then = join(parts, place, fitting, [*notes, f"Interrupted after {done} of {len(source)} images"])
+        raise Interrupted(f"Interrupted after {done} of {len(source)} images.", until_then) from None
+    return join(parts, place, fitting, notes)
 
 
-def _keep(features: dict[str, Any], name: str, module: nn.Module, args: Any, output: Any) -> None:
-    # a copy, because a later in-place operation may overwrite what the block gave
-    features.setdefault(name, output.clone() if isinstance(output, torch.Tensor) else output)
+def _live(model: Any, device: str | torch.device, notes: list[str]) -> nn.Module:
+    """The model, built where it is only described."""
+    if isinstance(model, nn.Module):
+        if any(p.is_meta for p in model.parameters()):
+            raise DeviceError(
+                f"{type(model).__name__} is on the meta device: it has no weights to run with. Build it elsewhere, or "
+                f"run its config: classykit.run(model.config, images)."
+            )
+        return model
+    found = inspect(model).require()
+    notes.append("Untrained: its weights are random")
+    config = {"name": model} if isinstance(model, str) else dict(model)
+    return allocate(config, found, choose(nn.Identity(), device).device)
 
 
-def top_classes(logits: torch.Tensor, labels: list[str], k: int = 5) -> list[tuple[str, float]]:
-    """The ``k`` most probable classes of one row of logits (1, classes): [(label, probability), ...]."""
-    probabilities = logits.detach().float().softmax(-1)[0]
-    best = probabilities.topk(min(k, len(labels), len(probabilities)))
-    return [(labels[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
+def _wanted(batch_size: int | str) -> int | None:
+    if isinstance(batch_size, str) and batch_size == "auto":
+        return None
+    if type(batch_size) is not int or batch_size < 1:
+        raise ConfigError(f'batch_size is "auto" or a positive number, not {batch_size!r}.')
+    return batch_size
 
 
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
+def _bar(total: int, progress: bool) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, unit="image", delay=1, disable=not progress, leave=False)
+
+
+def _say(notes: list[str], what: str) -> None:
+    notes.append(what)
+    warnings.warn(what + ".", RuntimeWarning, stacklevel=3)

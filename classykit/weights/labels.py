@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
+import torch
+
 
 @cache
 def _labels() -> tuple[str, ...]:
@@ -18,3 +20,14 @@ def imagenet_labels() -> list[str]:
     'espresso'
     """
     return list(_labels())
+
+
+def top_classes(logits: torch.Tensor, labels: list[str], k: int = 5) -> list[tuple[str, float]]:
+    """The ``k`` most probable classes of one row of logits (1, classes): [(label, probability), ...].
+
+    >>> top_classes(torch.tensor([[0.0, 3.0, 1.0]]), ["a", "b", "c"], k=1)[0][0]
+    'b'
+    """
+    probabilities = logits.detach().float().softmax(-1)[0]
+    best = probabilities.topk(min(k, len(labels), len(probabilities)))
+    return [(labels[i], p) for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]

@@ -14,6 +14,7 @@ from PIL import Image
 from classykit import formats
 from classykit.analysis.feature_maps import FeatureMaps
 from classykit.analysis.inspection import REST, BlockInfo, Inspection
+from classykit.analysis.receptive_field import ReceptiveField
 from classykit.features import MAP2D, MAP3D, TOKENS, VECTOR, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead
 from classykit.models.factory import MODELS, list_models
@@ -118,6 +119,7 @@ def panel(inspection: Inspection, block: str, heads: Mapping[str, tuple[str, Cla
         "input": shape_text(info.input_shape),
         "output": shape_text(info.output_shape),
         "stride": "" if info.stride is None else f"stride {info.stride:g}",
+        "sees": sees(info.receptive_field),
         "rows": [
             {
                 "label": label,
@@ -177,9 +179,11 @@ def table(inspection: Inspection) -> dict[str, Any]:
 
 
 def features(
-    maps: FeatureMaps, order: str, scale: str, offset: int, page_size: int, frames: int = 0
-) -> tuple[dict[str, Any], bytes]:
-    """(the ``features`` part of the `FeatureView`'s state, its ``pixels``); ``frames`` of the clip they come from."""
+    maps: FeatureMaps, order: str, scale: str, offset: int, page_size: int, frames: int = 0,
+    field: ReceptiveField | None = None,
+) -> tuple[dict[str, Any], bytes]:  # fmt: skip
+    """(the ``features`` part of the `FeatureView`'s state, its ``pixels``); ``frames`` of the clip they come from, and
+    what their positions see of it."""
     _, steps, height, width = maps.over_time.shape
     kind = VIEW_KINDS[maps.kind]
     state = {
@@ -189,6 +193,7 @@ def features(
         "height": height,
         "width": width,
         "steps": steps,
+        "field": window(field),
         "times": [time_text(t, steps, frames) for t in range(steps)] if maps.kind == MAP3D else [],
         "order": order,
         "scale": scale,
@@ -220,6 +225,27 @@ def which_frames(step: int, steps: int, frames: int) -> str:
         first = last = step * frames // steps
     about = "about " if frames % steps else ""
     return about + (f"frame {first + 1}" if first == last else f"frames {first + 1}–{last + 1}")
+
+
+def sees(field: ReceptiveField | None) -> str:
+    """What one position of a block sees of the input, in words; "" where that is not known."""
+    if field is None or field.size is None:
+        return ""
+    what = "picture" if len(field.size) == 2 else "clip"
+    if field.is_global:
+        return f"sees the whole {what}: {field.global_by}"
+    square = f"{' × '.join(map(str, field.size[-2:]))} px"
+    if what == "picture":
+        return f"sees {square} of the picture"
+    return f"sees {field.size[0]} {'frame' if field.size[0] == 1 else 'frames'} of {square}"
+
+
+def window(field: ReceptiveField | None) -> dict[str, list[int]] | None:
+    """What the positions of a map see of a picture, (height, width), for drawing; None where nothing can be drawn."""
+    if field is None or field.size is None or len(field.size) < 2 or not all(field.stride[-2:]):
+        return None
+    parts = {"size": field.size, "stride": field.stride, "offset": field.offset, "image": field.image}
+    return {name: list(values[-2:]) for name, values in parts.items()}
 
 
 def listed(inspection: Inspection) -> list[BlockInfo]:

@@ -256,8 +256,9 @@ class Scene:
         described, pixels = None, b""
         if maps is not None:
             described, pixels = present.features(
-                maps, self.order, self.scale, self.offset, self.page_size(self.features()), len(self.frames)
-            )
+                maps, self.order, self.scale, self.offset, self.page_size(self.features()), len(self.frames),
+                self.inspection[self.block].receptive_field,
+            )  # fmt: skip
         if self.takes_clips:
             images, name = [{"name": c, "label": c} for c in SAMPLE_CLIPS], self.clip_name
         else:

@@ -178,7 +178,8 @@ class TestForms:
         assert HOSTILE in str(hostile)
         lines = str(resnet50).splitlines()
         assert lines[0] == "resnet50, input 3×224×224" and "heads" not in lines[2]
-        assert [line.split()[0] for line in lines[4:-2]] == [b.name for b in resnet50.blocks]
+        assert [line.split()[0] for line in lines[4:-2]] == [b.name for b in resnet50.blocks if b.like is None]
+        assert "block2-1 … block2-5 ×5" in lines[-5]
         assert "23.5 M parameters" in lines[-1] and "4.09 G MACs (8.17 G FLOPs)" in lines[-1]
         assert repr(resnet50) == str(resnet50)
 
@@ -186,7 +187,7 @@ class TestForms:
         frame = hostile.to_pandas()
         assert list(frame.columns) == [
             "block", "type", "stage", "input_shape", "output_shape",
-            "stride", "params", "macs", "activation_bytes", "heads",
+            "stride", "params", "macs", "activations", "activation_bytes", "receptive_field", "heads",
         ]  # fmt: skip
         assert frame["params"].sum() == hostile.params and frame["macs"].sum() == hostile.macs
         row = frame.set_index("block").loc["block0-0"]
@@ -213,7 +214,7 @@ class TestForms:
 )
 def test_errors(model, options, kind, words):
     with pytest.raises(kind, match=words):
-        ck.inspect(model, **options)
+        ck.inspect(model, **options).require()
 
 
 def test_a_hook_of_the_users_is_not_run_and_no_obstacle(small):

@@ -192,3 +192,18 @@ class TestVideo:
         assert film.size == (88 * len(shown), 44)
         assert [film.getpixel((88 * i + 40, 20))[0] // 10 for i in range(len(shown))] == shown
         assert frames[0].size == (112, 56), "the frames are left as they are"
+
+
+@pytest.mark.parametrize("model, block, words, drawn", [
+    ("resnet50", "block0-0", "sees 19 × 19 px of the picture", [19, 19]),
+    ("r3d_18", "stem-path0", "sees 3 frames of 7 × 7 px", [7, 7]),
+    ("vit_b_16", "conv_proj", "sees 16 × 16 px of the picture", [16, 16]),
+    ("vit_b_16", "layer_3", "sees the whole picture: attention in layer_0", None),
+    ("efficientnet_b0", "block0-0", "sees the whole picture: squeeze-excitation in block0-0", None),
+])  # fmt: skip
+def test_what_a_block_sees(model, block, words, drawn):
+    info = ck.inspect(model)[block]
+    assert present.sees(info.receptive_field) == words and present.sees(None) == ""
+    window = present.window(info.receptive_field)
+    assert (window and window["size"]) == drawn
+    assert window is None or window["image"] == list(ck.inspect(model).input_shape[-2:])

@@ -14,6 +14,7 @@ function render({ model, el }) {
   const stride = h("span", { class: "ck-soft" });
   const shapes = h("div", { class: "ck-shapes" }, input, arrow, output, stride);
   const rows = h("div", { class: "ck-rows" });
+  const sees = h("div", { class: "ck-soft ck-wrap ck-sees", title: "the receptive field of one position of its output" });
   const cards = h("div", { class: "ck-cards", role: "radiogroup", "aria-label": "Head" });
   const classes = h("input", {
     class: "ck-input",
@@ -46,7 +47,7 @@ function render({ model, el }) {
   );
   const attached = h("ul", { class: "ck-attached" });
   const heads = h("div", { class: "ck-heads" }, h("h4", { class: "ck-panel-heading", text: "Heads" }), attached);
-  const body = h("div", {}, title, type, shapes, rows, form, heads);
+  const body = h("div", {}, title, type, shapes, rows, sees, form, heads);
   const hint = h("p", { class: "ck-soft ck-panel-hint", text: "Choose a block in the map to see what it does." });
   el.replaceChildren(hint, body);
 
@@ -146,6 +147,8 @@ function render({ model, el }) {
     say(output, now.output);
     say(stride, now.stride);
     shapes.hidden = !now.output;
+    say(sees, now.sees);
+    sees.hidden = !now.sees;
     input.hidden = arrow.hidden = !now.input;
     follow(rows, now.rows ?? [], (row) => row.label, createRow);
     follow(cards, now.heads ?? [], (head) => head.name, createCard);

@@ -209,15 +209,25 @@ function pictureColumn(model, time, onUpload) {
     image.hidden = !shown;
   }
 
-  // The cell of the picture that lies under one unit; never so small that one cannot see it.
+  // What one unit sees of the picture, or the cell that lies under it; never so small that one cannot see it.
   function point(at) {
     square.hidden = !at;
     if (!at) return;
-    const side = (size) => `max(${100 / size}%, 6px)`;
-    square.style.left = `${((at.x + 0.5) / at.width) * 100}%`;
-    square.style.top = `${((at.y + 0.5) / at.height) * 100}%`;
-    square.style.width = side(at.width);
-    square.style.height = side(at.height);
+    const [top, height] = span(at.y, at.height, at.field, 0);
+    const [left, width] = span(at.x, at.width, at.field, 1);
+    square.style.left = `${100 * (left + width / 2)}%`;
+    square.style.top = `${100 * (top + height / 2)}%`;
+    square.style.width = `max(${100 * width}%, 6px)`;
+    square.style.height = `max(${100 * height}%, 6px)`;
+  }
+
+  // [start, length] along an axis of the picture, as parts of it; what lies in the padding is cut off.
+  function span(position, positions, field, axis) {
+    if (!field) return [position / positions, 1 / positions];
+    const extent = field.image[axis];
+    const start = field.offset[axis] + position * field.stride[axis];
+    const from = clamp(start, 0, extent);
+    return [from / extent, (clamp(start + field.size[axis], from, extent) - from) / extent];
   }
 
   return { node, readout, update, show, point };
@@ -278,7 +288,7 @@ function featureGrid(model, picture, time) {
 
   function describe(index, x, y) {
     pointed = [index, x, y];
-    const { maps, width, height } = drawn.features;
+    const { maps, width, height, field } = drawn.features;
     const value = `value ${figure(valueAt(index, x, y))}`;
     if (isVector()) {
       picture.point(null);
@@ -286,9 +296,10 @@ function featureGrid(model, picture, time) {
       return say(picture.readout, place < valuesOf(drawn.features) ? `feature ${place} · ${value}` : "");
     }
     const place = width * height === 1 ? "" : height === 1 ? ` at ${x}` : ` at (${x}, ${y})`;
-    say(picture.readout, `channel ${maps[index].channel}${place} · ${value}`);
-    // A strip has no places on the picture.
-    picture.point(height === 1 ? null : { x, y, width, height });
+    const onPicture = height > 1; // a strip has no places on the picture
+    const seen = onPicture && field ? "\nthe square is what this unit sees" : "";
+    say(picture.readout, `channel ${maps[index].channel}${place} · ${value}${seen}`);
+    picture.point(onPicture ? { x, y, width, height, field } : null);
   }
 
   function strongest(index) {

@@ -1,0 +1,25 @@
+"""torchinfo's tree of layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from classykit.errors import MissingDependencyError
+
+if TYPE_CHECKING:
+    from torchinfo import ModelStatistics
+
+
+def layer_tree(twin: nn.Module, x: Any, depth: int) -> ModelStatistics:
+    """torchinfo's statistics of ``twin``, a module on the meta device, for the meta input ``x``.
+
+    Raises MissingDependencyError when torchinfo is not installed.
+    """
+    try:
+        import torchinfo
+    except ImportError:
+        raise MissingDependencyError("The tree of layers is torchinfo's: pip install torchinfo.") from None
+    # in a list: torchinfo would take a dict to be keyword arguments
+    return torchinfo.summary(twin, input_data=[x], device="meta", mode="eval", depth=depth, verbose=0)
