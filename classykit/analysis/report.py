@@ -12,11 +12,12 @@ from torch import nn
 from classykit.analysis import report_html, report_text
 from classykit.analysis.memory_estimate import PeakMemory, estimate, largest_batch
 from classykit.analysis.receptive_field import ReceptiveField
-from classykit.errors import ClassyKitError, ConfigError, ShapeError
+from classykit.errors import ClassyKitError, ConfigError, ShapeError, suggest
 from classykit.features import Features, shape_text
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,26 @@ class Inspection:
                 "heads": [", ".join(b.heads) for b in self.blocks],
             }
         )
+
+    def plot(self, kind: str = "cost") -> Figure:
+        """A matplotlib Figure that belongs to no pyplot window (see `classykit.plots`).
+
+        Args:
+            kind: "cost": parameters, MACs and activations by block; "shapes": how resolution falls and channels rise;
+                "receptive field": how much of the input each block sees.
+
+        Raises ConfigError for another kind, or where there is nothing to draw.
+        """
+        from classykit import plots
+
+        kinds = {
+            "cost": plots.cost_bars,
+            "shapes": plots.shape_flow,
+            "receptive field": plots.receptive_field_curve,
+        }
+        if kind not in kinds:
+            raise ConfigError(f"kind is one of {', '.join(map(repr, kinds))}, not {kind!r}.{suggest(kind, kinds)}")
+        return kinds[kind](self)
 
     def peak_memory(
         self,

@@ -273,7 +273,7 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True) 
         if id(parameter) not in booked:
             booked.add(id(parameter))
             rest.params.append(parameter)
-    if failure is None and (rest.params or rest.cost.macs):
+    if failure is None and (rest.params or rest.cost.macs or rest.cost.activations):
         rest.place.name = REST
         rest.fields = {id(None): sight.of(t) for t in tensors_in(output)[:1]}
         blocks[REST] = rest

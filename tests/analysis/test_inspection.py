@@ -251,3 +251,19 @@ def test_no_weight_is_allocated(monkeypatch):
     real = torch.empty
     monkeypatch.setattr(torch, "empty", lambda *a, **k: real(*a, **{**k, "device": k.get("device", "meta")}))
     assert ck.inspect("vit_h_14").params == 630_764_800
+
+
+@pytest.mark.parametrize("kind", ["cost", "shapes", "receptive field"])
+def test_plots(kind, resnet50):
+    figure = resnet50.plot(kind)
+    assert figure.axes and figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_plot_that_is_not_known(resnet50):
+    with pytest.raises(ConfigError, match="'shapes'"):
+        resnet50.plot("shape")
+
+
+def test_what_runs_where_no_block_is_listed_counts():
+    i = ck.inspect(nn.Sequential(nn.ReLU()), (3, 8, 8))
+    assert i.activations == 3 * 8 * 8 and i.activation_bytes == 4 * 192
