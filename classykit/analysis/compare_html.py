@@ -93,7 +93,7 @@ def _cell(comparison: Comparison, column: Column, name: str, largest: dict[str, 
         style += ";padding-left:5px;opacity:.8"
     elif _has_bar(column):
         share = 100 * (comparison.figure(name, column.figure) or 0) / (largest[column.figure] or 1)
-        style += f";background:linear-gradient({_BAR},{_BAR}) right/{share:.0f}% 76% no-repeat"
+        style += f";background:linear-gradient({_BAR},{_BAR}) left/{share:.0f}% 76% no-repeat"
     elif (column.heading == "model" and name == comparison.baseline and len(comparison) > 1) or (
         column.heading == "budget" and name in comparison.fits
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -245,9 +246,9 @@ class Inspection:
             raise ShapeError(f"{self.name} cannot run for {mode} with a batch of {batch_size}: {error}") from error
 
     def largest_batch(
-        self, memory: int, mode: str = "inference", dtype: torch.dtype | None = None, optimizer: str = "adam"
+        self, memory: float, mode: str = "inference", dtype: torch.dtype | None = None, optimizer: str = "adam"
     ) -> int:
-        """The largest batch whose `peak_memory` is within ``memory`` bytes; 0 when not even one input is.
+        """The largest batch whose `peak_memory` is within ``memory`` bytes, e.g. 16e9; 0 when not even one input is.
 
         >>> import classykit
         >>> i = classykit.inspect("resnet18")
@@ -259,10 +260,12 @@ class Inspection:
         def needed(n: int) -> int:
             return self.peak_memory(mode, batch_size=n, dtype=dtype, optimizer=optimizer).total
 
+        if isinstance(memory, bool) or not isinstance(memory, (int, float)) or not 0 <= memory < math.inf:
+            raise ConfigError(f"memory is a number of bytes, such as 16e9, not {memory!r}.")
         try:
-            return largest_batch(needed, memory)
+            return largest_batch(needed, int(memory))
         except ShapeError:  # what cannot be trained on one may be on two
-            return largest_batch(lambda n: needed(max(n, 2)), memory)
+            return largest_batch(lambda n: needed(max(n, 2)), int(memory))
 
     def layers(self, depth: int = 3) -> Any:
         """torchinfo's tree of layers, of the same model on the meta device (its ``ModelStatistics``).

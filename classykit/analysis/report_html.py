@@ -66,7 +66,7 @@ def _table(inspection: Inspection, runs: list[list[BlockInfo]], caption: bool) -
 def _cell(tag: str, text: str, column: int, share: float | None = None, tip: str = "") -> str:
     style = f"padding:1px 8px;text-align:{'right' if column in FIGURES else 'left'};white-space:nowrap;border:0"
     if share is not None:
-        bar = f"linear-gradient({_BAR},{_BAR}) right"
+        bar = f"linear-gradient({_BAR},{_BAR}) left"
         style += f";min-width:84px;background:{bar}/{100 * share:.1f}% 76% no-repeat"
     title_attribute = f' title="{html.escape(tip)}"' if tip else ""
     return f'<{tag} style="{style}"{title_attribute}>{html.escape(text)}</{tag}>'

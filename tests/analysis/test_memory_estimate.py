@@ -108,7 +108,7 @@ def test_training_needs_more_and_frozen_weights_less():
     assert frozen.gradients == 4 * (512 * 10 + 10) and frozen.activations < training.activations / 2
 
 
-@pytest.mark.parametrize("memory", [10**8, 10**9, 3 * 10**9])
+@pytest.mark.parametrize("memory", [10**8, 1e9, 3 * 10**9])
 @pytest.mark.parametrize("mode", ["inference", "training"])
 def test_the_largest_batch(memory, mode):
     i = ck.inspect("resnet18", (3, 64, 64))
@@ -144,6 +144,12 @@ def test_in_words():
 def test_what_cannot_be_asked(keys, words):
     with pytest.raises(ConfigError, match=words):
         ck.inspect("resnet18").peak_memory(**keys)
+
+
+@pytest.mark.parametrize("memory", [-1, float("inf"), float("nan"), "16 GB", True, None])
+def test_no_memory(memory):
+    with pytest.raises(ConfigError, match="bytes"):
+        ck.inspect("resnet18").largest_batch(memory)
 
 
 def test_nothing_is_run_again_where_only_numbers_could_be():
