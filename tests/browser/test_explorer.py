@@ -158,7 +158,8 @@ def test_a_clip_over_time(lab, page, app, shots):
         page.keyboard.press(key)
         first.focus()
         page.keyboard.press("Enter")
-        said = app.get_by_text(re.compile(r"^channel \d+ at")).inner_text()
+        said, seen_by_it = app.get_by_text(re.compile(r"^channel \d+ at")).inner_text().split("\n")
+        assert seen_by_it == "the square is what this unit sees"
         channel, x, y, value = re.fullmatch(r"channel (\d+) at \((\d+), (\d+)\) · value (\S+)", said).groups()
         gave = ask(v=f"app._scene.features()[0, {channel}, {step}].max().item()",
                    at=f"app._scene.features()[0, {channel}, {step}].argmax().item()")  # fmt: skip

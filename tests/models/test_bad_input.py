@@ -285,15 +285,14 @@ def test_a_large_head_is_refused_and_the_model_stays(family, light_configs, ever
     monkeypatch.setattr(memory, "free_memory", lambda device: 10_000)
     small = {"name": "linear_probe", "unique_id": "small", "num_classes": 1, "fork_block": block}
     large = {**small, "unique_id": "large", "num_classes": 2**24}
-    with NothingLarge():
-        for attach in (
-            lambda: model.add_heads_from_configs([small, large]),
-            lambda: model.set_heads({block: [{k: v for k, v in large.items() if k != "fork_block"}]}),
-            lambda: model.attach_head(block, "linear_probe", unique_id="large", num_classes=2**24),
-        ):
-            with pytest.raises(DeviceError, match=r"'large': its weights need .* 10.* kB free"):
-                attach()
-            assert_same(before, everything(model))
+    for attach in (
+        lambda: model.add_heads_from_configs([small, large]),
+        lambda: model.set_heads({block: [{k: v for k, v in large.items() if k != "fork_block"}]}),
+        lambda: model.attach_head(block, "linear_probe", unique_id="large", num_classes=2**24),
+    ):
+        with NothingLarge(), pytest.raises(DeviceError, match=r"'large': its weights need .* 10.* kB free"):
+            attach()
+        assert_same(before, everything(model))
 
 
 # ---- heads and block names ----
