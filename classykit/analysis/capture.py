@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.errors import BlockError, ShapeError
+from classykit.analysis.room import is_out_of_memory
+from classykit.errors import BlockError, DeviceError, ShapeError
 from classykit.features import main_tensor
 from classykit.harmless import harmless
 from classykit.models.blocks import resolve_block
@@ -43,7 +44,8 @@ def capture(
         overwrites it. A block that runs several times in a pass gives its first output; of a block that gives
         several things (tokens with the size of their grid, say) it is the tensor that a head would get.
 
-    Raises BlockError for names that are unknown, ambiguous or do not run, ShapeError when the pass fails.
+    Raises BlockError for names that are unknown, ambiguous or do not run, ShapeError when the pass fails, DeviceError
+    when memory runs out.
 
     >>> from classykit.models import build_model
     >>> net = build_model("resnet18")
@@ -109,7 +111,9 @@ def _pass(
         model(x)
     except _AllSeen:
         pass
-    except (RuntimeError, ValueError, TypeError) as error:
+    except (RuntimeError, ValueError, TypeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise DeviceError(f"Memory ran out: {error}. Give fewer inputs, or choose a smaller model.") from error
         shape = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
         raise ShapeError(f"{type(model).__name__} could not run on an input of {shape}: {error}") from error
     finally:

@@ -17,6 +17,7 @@ from classykit import formats
 from classykit.analysis.feature_maps import ORDERS, SCALES
 from classykit.analysis.inspection import Inspection
 from classykit.analysis.placement import devices
+from classykit.analysis.profile_blocks import Profile
 from classykit.analysis.run import Run
 from classykit.clips import SAMPLE_CLIPS, load_clip
 from classykit.errors import (
@@ -201,6 +202,24 @@ class Explorer(ipywidgets.VBox):
             self._say(f"{name} ran in {formats.seconds(last.seconds)} on {self.device}{seen}")
             return last
 
+    def measure(self) -> Profile:
+        """Measure how long each block takes, on the chosen device; the map is coloured by it, the panel says it.
+
+        Returns what `classykit.profile_blocks` returns, and raises what `run` raises.
+        """
+        with self._lock:
+            scene, name = self._scene, self._scene.subject.name
+            self._busy(f"Measuring the blocks of {name} on {self.device} …")
+            try:
+                profile = scene.measure()
+            finally:
+                self._idle()
+            self._show_map()
+            self._show_panel()
+            slowest = max(profile.rows, key=lambda row: row.time_ms)
+            self._say(f"{name}: {slowest.name} takes longest, {formats.seconds(slowest.time_ms / 1000)}.")
+            return profile
+
     # ---- traits ----
 
     @traitlets.validate("config")
@@ -295,6 +314,7 @@ class Explorer(ipywidgets.VBox):
         with self._lock:
             self._scene.device = self.device
             self._scene.forget()
+            self._forget_times()
             self._show_bar()
             self._show_code()
             self._show_features()
@@ -310,6 +330,7 @@ class Explorer(ipywidgets.VBox):
             "remove": lambda m, b: self.remove_head(m["id"]),
             "select": lambda m, b: self.set_trait("selected_block", m["block"]),
             "run": lambda m, b: self.run(),
+            "measure": lambda m, b: self.measure(),
             "image": lambda m, b: self.set_trait("clip" if self._scene.takes_clips else "image", m["name"]),
             "upload": lambda m, b: self._take_upload(m["name"], bytes(b[0]) if b else b""),
             "order": lambda m, b: self._arrange(order=m["order"]),
@@ -322,7 +343,7 @@ class Explorer(ipywidgets.VBox):
             if act is not None:
                 self._act(lambda: act(message, buffers))
 
-        for view in (self._bar, self._panel, self._view):
+        for view in (self._bar, self._map, self._panel, self._view):
             view.on_msg(receive)
         self._map.observe(self._select_from_map, "selected")
         self._view.observe(self._move_to, "frame")
@@ -333,10 +354,10 @@ class Explorer(ipywidgets.VBox):
             self._bar.error = ""
             try:
                 what()
+            except KeyboardInterrupt:  # of the kit's own kind, too
+                self._fail("Interrupted. Everything is as it was.")
             except ClassyKitError as error:
                 self._fail(str(error))
-            except KeyboardInterrupt:
-                self._fail("Interrupted. Everything is as it was.")
             except MemoryError:
                 self._fail("The memory is full. Choose a smaller model, or restart the kernel.")
             except Exception as error:
@@ -416,8 +437,15 @@ class Explorer(ipywidgets.VBox):
             else:
                 self._say(f"{subject.name}: {len(names)} blocks.")
 
+    def _forget_times(self) -> None:
+        if self._scene.profile is not None:
+            self._scene.profile = None
+            self._show_map()
+            self._show_panel()
+
     def _heads_changed(self) -> None:
         self.config = self._scene.subject.config
+        self._scene.profile = None
         self._show_bar()
         self._show_map()
         self._show_panel()

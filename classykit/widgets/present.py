@@ -20,6 +20,7 @@ from classykit.heads.classy_head import HEADS, ClassyHead
 from classykit.models.factory import MODELS, list_models
 
 if TYPE_CHECKING:
+    from classykit.analysis.profile_report import Profile
     from classykit.plots.figure import NotebookFigure
 
 VIEW_KINDS = {MAP2D: "map", MAP3D: "map", TOKENS: "tokens", VECTOR: "vector"}
@@ -28,6 +29,7 @@ COLORS = [
     {"id": "params", "label": "parameters"},
     {"id": "activations", "label": "activations"},
 ]
+TIME = {"id": "time", "label": "time, measured"}
 
 
 def model_groups() -> list[dict[str, Any]]:
@@ -72,9 +74,13 @@ def bar(
     }
 
 
-def block_map(inspection: Inspection, heads: Mapping[str, ClassyHead], picture: str) -> dict[str, Any]:
-    """State of the `BlockMap`."""
+def block_map(
+    inspection: Inspection, heads: Mapping[str, ClassyHead], picture: str, profile: Profile | None = None
+) -> dict[str, Any]:
+    """State of the `BlockMap`; with a profile it is coloured by time."""
     rows = listed(inspection)
+    times = times_of(profile)
+    whole = sum(times.values())
     most = {c["id"]: max(1, getattr(inspection, c["id"])) for c in COLORS}
     blocks = [
         {
@@ -86,8 +92,10 @@ def block_map(inspection: Inspection, heads: Mapping[str, ClassyHead], picture: 
             "width": b.features.channels if b.features else 0,
             "height": b.features.spatial[-1] if b.features and b.features.spatial else 0,
             "skip": b.has_skip,
-            "shares": {c: getattr(b, c) / total for c, total in most.items()},
-            "values": {c: formats.count(getattr(b, c)) for c in most},
+            "shares": {c: getattr(b, c) / total for c, total in most.items()}
+            | ({"time": times[b.name] / whole} if b.name in times else {}),
+            "values": {c: formats.count(getattr(b, c)) for c in most}
+            | ({"time": formats.seconds(times[b.name])} if b.name in times else {}),
             "heads": [{"id": h, "label": head_label(heads[h]), "own": True} for h in b.heads if h in heads],
             "kind": VIEW_KINDS[b.features.kind if b.features else VECTOR],
         }
@@ -100,19 +108,33 @@ def block_map(inspection: Inspection, heads: Mapping[str, ClassyHead], picture: 
         "input": {"text": text, "picture": picture},
         "blocks": blocks,
         "outputs": [],
-        "color_by": "macs",
-        "colors": COLORS,
+        "color_by": "time" if times else "macs",
+        "colors": [*COLORS, TIME],
     }
 
 
-def panel(inspection: Inspection, block: str, heads: Mapping[str, tuple[str, ClassyHead]]) -> dict[str, Any]:
+def times_of(profile: Profile | None) -> dict[str, float]:
+    """{row: seconds} of a profile; empty without one."""
+    return {} if profile is None else {row.name: row.time_ms / 1000 for row in profile.rows}
+
+
+def panel(
+    inspection: Inspection,
+    block: str,
+    heads: Mapping[str, tuple[str, ClassyHead]],
+    profile: Profile | None = None,
+) -> dict[str, Any]:
     """State of the `BlockPanel`; ``heads`` is {unique_id: (block, head)}."""
+    times = times_of(profile)
     info = inspection[block]
     figures = (
         ("parameters", info.params, inspection.params),
         ("MACs", info.macs, inspection.macs),
         ("activations", info.activations, inspection.activations),
     )
+    rows = [(label, formats.count(n), n / total if total else 0) for label, n, total in figures]
+    if block in times:
+        rows.append(("time", formats.seconds(times[block]), times[block] / sum(times.values())))
     return {
         "name": info.name,
         "type": info.type,
@@ -121,13 +143,8 @@ def panel(inspection: Inspection, block: str, heads: Mapping[str, tuple[str, Cla
         "stride": "" if info.stride is None else f"stride {info.stride:g}",
         "sees": sees(info.receptive_field),
         "rows": [
-            {
-                "label": label,
-                "share": n / total if total else 0,
-                "value": formats.count(n),
-                "percent": formats.percent(n / total if total else 0),
-            }
-            for label, n, total in figures
+            {"label": label, "share": share, "value": value, "percent": formats.percent(share)}
+            for label, value, share in rows
         ],
         "heads": head_choices(info),
         "attached": [

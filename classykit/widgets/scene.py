@@ -15,6 +15,7 @@ from classykit.analysis.capture import capture
 from classykit.analysis.feature_maps import ORDERS, SCALES, FeatureMaps, feature_maps
 from classykit.analysis.inspection import Inspection
 from classykit.analysis.placement import devices
+from classykit.analysis.profile_blocks import Profile, profile_blocks
 from classykit.analysis.run import Run, run
 from classykit.clips import SAMPLE_CLIPS, load_clip, preprocess_clip, seen_frames
 from classykit.errors import ConfigError
@@ -38,6 +39,9 @@ PAGE_BYTES = 4_000_000
 # too, because a first pass takes long on any machine.
 QUICK_SECONDS, QUICK_MACS = 1.0, 5e9
 
+# How long blocks are timed, beside what it takes to warm up.
+MEASURED_SECONDS = 0.5
+
 # Of a model that is not quick a pass keeps what all blocks gave, when it is no more than this.
 KEPT_BYTES = 256_000_000
 
@@ -53,6 +57,8 @@ class Scene:
         clip: the clip, for video models: a name in `SAMPLE_CLIPS`, or one of the user's.
         frame: the moment in the clip that is shown, from 0; there are ``moments``.
         block: name of the chosen block.
+        profile: the measured times of its blocks; None when they were not measured, or the model, its heads or the
+            device have changed since.
         last: the last pass, None when the model, its input or the device has changed since.
         order, scale, offset: which feature maps are shown, and how.
     """
@@ -67,6 +73,7 @@ class Scene:
     def open(self, subject: Subject) -> None:
         """Put another model on the screen."""
         self.subject = subject
+        self.profile: Profile | None = None
         self.forget()
         self.frame = len(self.frames) // 2  # at the ends of a clip convolutions see the padding too
 
@@ -152,6 +159,15 @@ class Scene:
     def _run(self, model: ClassyModel, x: Any, **keys: Any) -> Run:
         """In the model's own number type and layout, so that what is seen is what the code gives, to the last digit."""
         return run(model, x, self.device, self.subject.dtype, channels_last=False, progress=False, **keys)
+
+    def measure(self) -> Profile:
+        """Measure the time of each block, on the device, as the model runs here."""
+        model = self.subject.go_live(self.device)
+        self.profile = profile_blocks(
+            model, self.input_for(model), device=self.device, dtype=self.subject.dtype, channels_last=False,
+            seconds=MEASURED_SECONDS, progress=False,
+        )  # fmt: skip
+        return self.profile
 
     def _worth_keeping(self) -> list[str]:
         """The blocks whose features a pass keeps: the chosen one, or all where another pass would take long."""
@@ -244,11 +260,12 @@ class Scene:
         heads = {unique_id: head for unique_id, (_, head) in self.subject.heads().items()}
         # of a clip always the same frame, because the map does not follow the slider
         picture = self.frames[len(self.frames) // 2] if self.takes_clips else self.seen_picture()
-        return present.block_map(self.inspection, heads, "" if picture is None else present.data_url(picture, 96))
+        small = "" if picture is None else present.data_url(picture, 96)
+        return present.block_map(self.inspection, heads, small, self.profile)
 
     def panel(self) -> dict[str, Any]:
         """State of the `BlockPanel`."""
-        return present.panel(self.inspection, self.block, self.subject.heads())
+        return present.panel(self.inspection, self.block, self.subject.heads(), self.profile)
 
     def view(self) -> tuple[dict[str, Any], bytes]:
         """(state, pixels) of the `FeatureView`."""

@@ -46,7 +46,7 @@ class ModelBar(anywidget.AnyWidget):
 class BlockMap(anywidget.AnyWidget):
     """The whole network as one picture: a listbox named "Architecture", one option a block.
 
-    `selected` goes both ways; there are no messages.
+    `selected` goes both ways. Message: `measure`, when the colour is to be a time that was not measured.
     """
 
     _esm = _module("block_map")

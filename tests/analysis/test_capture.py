@@ -241,3 +241,12 @@ def test_threads_on_a_model_in_train_mode(first_out):
     assert all(torch.equal(v, before[k]) for k, v in model.bn.state_dict().items())
     for i in (0, 1):
         torch.testing.assert_close(got[i], torch.full((3, 4), float(i)), atol=1e-4, rtol=1e-4)
+
+
+def test_memory_that_runs_out_is_no_matter_of_shapes(small):
+    from classykit.errors import DeviceError
+
+    model, x = small
+    model.blocks[0].register_forward_pre_hook(lambda m, args: (_ for _ in ()).throw(RuntimeError("CUDA out of memory")))
+    with pytest.raises(DeviceError, match="fewer inputs"):
+        ck.capture(model, x, "block1-0")

@@ -319,6 +319,20 @@ class TestRunning:
         assert "vector" in app._bar.error and app.inspection.params == 12 * 4 + 4 + 4 * 3 + 3
         assert app._repr_mimebundle_()["text/html"]
 
+    def test_the_time_of_each_block(self, app):
+        assert app._map.state["color_by"] == "macs" and "time" in [c["id"] for c in app._map.state["colors"]]
+        send(app._map, type="measure")
+        blocks = app._map.state["blocks"]
+        shares = [b["shares"]["time"] for b in blocks]
+        assert app._map.state["color_by"] == "time" and min(shares) > 0 and sum(shares) == pytest.approx(1, abs=0.2)
+        assert all("s" in b["values"]["time"] for b in blocks) and "takes longest" in app._bar.status
+        row = app._panel.state["rows"][-1]
+        assert row["label"] == "time" and row["value"].endswith("s") and not app._bar.busy
+        app.selected_block = "block0-1"
+        assert app._panel.state["rows"][-1]["label"] == "time"
+        app.attach_head("block0-1", "identity")
+        assert app._map.state["color_by"] == "macs" and app._panel.state["rows"][-1]["label"] == "activations"
+
     def test_too_big_for_the_memory(self, app, monkeypatch):
         monkeypatch.setattr(room, "free_memory", lambda device: 1000)
         with pytest.raises(DeviceError, match="resnet18 is too big for cpu"):

@@ -154,6 +154,7 @@ function render({ model, el }) {
   const widths = h("span", {}, h("span", { text: "width " }), h("b", { text: "channels" }));
   const colour = choice("colour", (id) => {
     colourBy = id;
+    if (id === "time" && !blocks().some((block) => block.values?.time)) send(model, { type: "measure" });
     paint();
   });
   const ramp = h("span", { class: "ck-ramp", "aria-hidden": "true" });
@@ -415,7 +416,8 @@ function render({ model, el }) {
     colour.node.hidden = ramp.hidden = colours.length === 0;
     colour.update(colours, by);
     heights.hidden = !blocks().some((block) => block.height > 0);
-    const shares = blocks().map((block) => Number(block.shares?.[by]) || 0);
+    const known = blocks().some((block) => block.shares?.[by]) ? by : now.color_by; // a time that is being measured
+    const shares = blocks().map((block) => Number(block.shares?.[known]) || 0);
     const most = Math.max(...shares, 0) || 1;
     options().forEach((option, i) => {
       const part = ((shares[i] / most) * 100).toFixed(1);
