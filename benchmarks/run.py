@@ -36,6 +36,8 @@ def twins(name):
     """(ours with a head that gives torchvision's logits, torchvision's, images)"""
     make = getattr(torchvision.models, name, None) or getattr(torchvision.models.video, name)
     theirs = make().eval()
+    if name.startswith("vit_"):
+        torch.nn.init.normal_(theirs.heads.head.weight, std=0.02)  # which is zero in a fresh one
     ours = ck.load_pretrained(name, source=theirs)
     return ours, theirs, torch.randn(8 if len(ours.input_shape) == 4 else 64, *ours.input_shape)
 

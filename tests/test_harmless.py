@@ -148,3 +148,31 @@ def test_a_model_built_for_inference_only():
     with torch.inference_mode():
         assert ck.capture(model, torch.randn(1, 3, 32, 32), "block0-0")["block0-0"].shape == (1, 32, 8, 8)
     assert model.training
+
+
+class Noisy(nn.Module):
+    """Draws random numbers in every pass, on the CPU, wherever it runs."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)
+
+    def forward(self, x):
+        return self.last(self.first(x) * (1 + torch.rand(1).to(x.device)))
+
+
+@pytest.mark.parametrize("ask", [
+    lambda m: ck.inspect(m, (3, 16, 16)),
+    lambda m: ck.inspect(m, (3, 16, 16)).peak_memory("training", batch_size=2),
+    lambda m: ck.inspect(m, (3, 16, 16)).layers(),
+    lambda m: ck.inspect(m, (5, 16, 16)),
+    lambda m: ck.ClassyModel.from_model(m).block_names,
+    lambda m: ck.run(m, torch.zeros(2, 3, 16, 16)),
+    lambda m: ck.compare([m, "resnet18"], input_shape=(3, 64, 64)),
+])  # fmt: skip
+def test_a_model_that_draws_random_numbers_draws_none_of_the_users(ask):
+    model = Noisy()
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    ask(model)
+    assert torch.equal(torch.get_rng_state(), before)

@@ -31,7 +31,7 @@ class Run:
 
     Attributes:
         output: what the model returned, batches joined: (N, ...), or a dict of such.
-        trunk: what the trunk gave: the same, unless heads are attached.
+        trunk: what the trunk gave, where that was asked for: the same, unless heads are attached; else None.
         features: {block: (N, ...)}, for the blocks that were asked for.
         seconds: of the passes, from the input being on the device to the output being there. Measured.
         images: how many were run.
@@ -41,11 +41,11 @@ class Run:
     """
 
     output: Any
-    trunk: Any
     seconds: float
     images: int
     place: Place
     batch_size: int
+    trunk: Any = None
     features: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -79,7 +79,9 @@ class Engine:
         place: Place,
         blocks: list[str],
         on_block: Callable[[int, int], None] | None = None,
+        trunk: bool = False,
     ):
+        self.wants_trunk = trunk
         self.place, self.own_dtype = place, dtype_of(model)
         known = isinstance(model, ClassyModel)
         self.paths = {n: (model.find_block(n) if known else resolve_block(model, {}, n))[1] for n in blocks}
@@ -95,8 +97,9 @@ class Engine:
     def ready(self) -> Iterator[None]:
         """Hooks on, eval mode, no gradients; afterwards all is as it was."""
         with ExitStack() as stack:
-            hook = self.model.register_forward_hook(lambda m, args, output: self.noted.append(output), prepend=True)
-            stack.callback(hook.remove)
+            if self.wants_trunk:
+                hook = self.model.register_forward_hook(lambda m, args, out: self.noted.append(out), prepend=True)
+                stack.callback(hook.remove)
             for name, path in self.paths.items():
                 hook = self.model.get_submodule(path).register_forward_hook(partial(self._keep, name))
                 stack.callback(hook.remove)
@@ -119,11 +122,12 @@ class Engine:
             output = self.model(x)
             synchronize(device)
             seconds = time.perf_counter() - start
-            trunk = self.noted[0] if self.noted else output
             features = {name: self._back(self.features[name]) for name in self.paths if name in self.features}
             back = self._back(output)
-            trunk = back if trunk is output else self._back(trunk)
-            return Run(back, trunk, seconds, self.size, self.place, self.size, features)
+            trunk = None
+            if self.wants_trunk:
+                trunk = back if self.noted[0] is output else self._back(self.noted[0])
+            return Run(back, seconds, self.size, self.place, self.size, trunk, features)
         except ClassyKitError:
             raise
         except Exception as error:
@@ -162,9 +166,11 @@ class Engine:
 
 
 def join(parts: list[Run], place: Place, batch_size: int, notes: list[str]) -> Run:
+    output = _cat([p.output for p in parts])
+    same = all(p.trunk is p.output for p in parts)
     return Run(
-        output=_cat([p.output for p in parts]),
-        trunk=_cat([p.trunk for p in parts]),
+        output=output,
+        trunk=output if same else _cat([p.trunk for p in parts if p.trunk is not None]),
         seconds=sum(p.seconds for p in parts),
         images=sum(p.images for p in parts),
         place=place,

@@ -34,7 +34,7 @@ def explain(error: Exception, twin: nn.Module, paths: Mapping[str, str], x: Any)
             module.register_forward_hook(lambda m, args, out: running.pop() and None),
         ]
     try:
-        with torch.no_grad(), contextlib.suppress(Exception):
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), contextlib.suppress(Exception):
             twin(x)
     finally:
         for handle in handles:

@@ -121,7 +121,7 @@ def _inspect(source: _Source, batch_size: int, original: nn.Module | None = None
     twin, x = source.make(batch_size)
     shape = tuple(x.shape[1:]) if isinstance(x, torch.Tensor) else twin.input_shape
     heads = {h.unique_id: block for block, of_block in twin.get_heads().items() for h in of_block}
-    paths = {**twin.block_paths(), **_extra_paths(twin)}
+    paths = row_paths(twin)
     seen, error, note, make = trace(twin, paths, x), None, "", source.make
     if seen.failure is not None and "meta" in str(seen.failure).lower():
         seen, twin = _real_pass(source, original, paths, x)
@@ -193,14 +193,14 @@ def _name(model: ClassyModel) -> str:
     return model.config.get("name", type(model).__name__)
 
 
-def _extra_paths(model: ClassyModel) -> dict[str, str]:
-    """Rows besides the listed blocks: one a head, and blocks with heads that are not listed."""
+def row_paths(model: ClassyModel) -> dict[str, str]:
+    """{row: dotted path}: the listed blocks, other blocks that have heads, and the heads."""
     listed = model.block_paths()
     extra = {block: model.find_block(block)[1] for block in model.get_heads() if block not in listed}
     for name, head in model.named_modules():
         if name.startswith("_heads.") and name.count(".") == 1:
             extra[_row_of_head(head.unique_id, listed)] = name
-    return extra
+    return {**listed, **extra}
 
 
 def _row_of_head(unique_id: str, listed: Mapping[str, str]) -> str:

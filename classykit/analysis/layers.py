@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from classykit.errors import MissingDependencyError
@@ -22,4 +23,5 @@ def layer_tree(twin: nn.Module, x: Any, depth: int) -> ModelStatistics:
     except ImportError:
         raise MissingDependencyError("The tree of layers is torchinfo's: pip install torchinfo.") from None
     # in a list: torchinfo would take a dict to be keyword arguments
-    return torchinfo.summary(twin, input_data=[x], device="meta", mode="eval", depth=depth, verbose=0)
+    with torch.random.fork_rng(devices=[]):
+        return torchinfo.summary(twin, input_data=[x], device="meta", mode="eval", depth=depth, verbose=0)

@@ -100,7 +100,7 @@ def estimate(twin: nn.Module, x: Any, mode: str = "inference", optimizer: str = 
     batch_size = tensors_in(x)[0].shape[0]
     if mode == "inference":
         live = LiveBytes(apart=[*parameters, *buffers])
-        with torch.no_grad(), live:
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), live:
             live.note(x)
             twin.eval()(x)
         return PeakMemory(weights, 0, 0, live.peak, mode, batch_size)
@@ -108,7 +108,7 @@ def estimate(twin: nn.Module, x: Any, mode: str = "inference", optimizer: str = 
     for p in trained:  # gradients are there from the first step on: held apart, and added to in place
         p.grad = torch.empty_like(p)
     live = LiveBytes(apart=[*parameters, *buffers, *(p.grad for p in trained)])
-    with torch.enable_grad(), live:
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), live:
         live.note(x)
         outputs = [t for t in tensors_in(twin.train()(x)) if t.requires_grad]
         torch.autograd.backward([t.float().mean() for t in outputs])

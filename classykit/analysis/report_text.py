@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import shutil
+import textwrap
 from typing import TYPE_CHECKING
 
 from classykit import formats
@@ -50,9 +53,8 @@ def folded(blocks: tuple[BlockInfo, ...]) -> list[list[BlockInfo]]:
 def cells(run: list[BlockInfo]) -> tuple[str, ...]:
     """A line of the table: the figures of a run are those of all its blocks together."""
     first = run[0]
-    name = first.name if len(run) == 1 else f"{first.name} … {run[-1].name} ×{len(run)}"
     return (
-        name,
+        _names(first.name, run[-1].name, len(run)),
         first.type,
         shape_text(first.output_shape),
         "" if first.stride is None else f"{first.stride:g}",
@@ -62,6 +64,17 @@ def cells(run: list[BlockInfo]) -> tuple[str, ...]:
         formats.size(sum(b.activation_bytes for b in run)),
         ", ".join(first.heads),
     )
+
+
+def _names(first: str, last: str, count: int) -> str:
+    """ "block2-1 … block2-5 ×5"; of long names the last is cut to the parts that differ."""
+    if count == 1:
+        return first
+    if len(first) > 16:
+        parts = zip(re.findall(r"[^-.]+[-.]?", first), re.findall(r"[^-.]+[-.]?", last), strict=False)
+        same = itertools.takewhile(lambda pair: pair[0] == pair[1], parts)
+        last = last[sum(len(part) for part, _ in same) :]
+    return f"{first} … {last} ×{count}"
 
 
 def sees(field: ReceptiveField | None) -> str:
@@ -87,17 +100,21 @@ def columns(lines: list[tuple[str, ...]]) -> list[int]:
 
 
 def text(inspection: Inspection) -> str:
-    """The table as text; without the column of types where the terminal is too narrow for it."""
+    """The table as text, as wide as the terminal at most: what there is no room for is left out."""
+    width = shutil.get_terminal_size((120, 24)).columns
     lines = [cells(run) for run in folded(inspection.blocks)]
     shown = columns(lines)
     table = _layout(lines, shown)
-    if max(map(len, table)) > shutil.get_terminal_size((120, 24)).columns:
-        table = _layout(lines, [i for i in shown if HEADINGS[i] != "type"])
+    for heading in ("type", "stride", "activations", "sees", "heads"):
+        if max(map(len, table)) <= width:
+            break
+        shown = [i for i in shown if HEADINGS[i] != heading]
+        table = _layout(lines, shown)
+    table = [line if len(line) <= width else line[: width - 1] + "…" for line in table]
     rule = "─" * max(map(len, table))
-    parts = [title(inspection), rule, table[0], rule, *table[1:], rule, totals(inspection)]
-    parts += [str(inspection.error)] if inspection.error is not None else []
-    parts += filter(None, [first_global(inspection), inspection.note])
-    return "\n".join(parts)
+    words = [totals(inspection), inspection.error, first_global(inspection), inspection.note]
+    said = [textwrap.fill(str(w), width, break_long_words=False, break_on_hyphens=False) for w in words if w]
+    return "\n".join([title(inspection), rule, table[0], rule, *table[1:], rule, *said])
 
 
 def _layout(lines: list[tuple[str, ...]], shown: list[int]) -> list[str]:

@@ -30,6 +30,7 @@ def run(
     *,
     channels_last: bool | str = "auto",
     blocks: Iterable[str] = (),
+    trunk: bool = False,
     progress: bool = True,
     on_block: Callable[[int, int], None] | None = None,
 ) -> Run:
@@ -43,7 +44,9 @@ def run(
         device, dtype, channels_last: see `classykit.analysis.placement.choose`. Default "auto": a GPU when there is
             one; bfloat16 where the device is quick in it; channels last for convolutional networks.
         batch_size: how many at a time. Default "auto": 8 on a CPU, 64 on a GPU; fewer where that does not fit.
-        blocks: blocks whose features are wanted as well, from the same passes.
+        blocks: blocks whose features are wanted as well, from the same passes. Of many images they take much memory:
+            see `classykit.extract`.
+        trunk: whether what the trunk gives is wanted besides what the heads give. Default False.
         progress: show a bar when it takes longer than a second. Default True.
         on_block: called with (blocks done, blocks) while each batch runs.
 
@@ -67,7 +70,7 @@ def run(
     fitting, why = batch_that_fits(model, place, source.shape, size)
     if fitting < size and wanted is not None:
         _say(notes, why)
-    engine = Engine(model, place, list(blocks), on_block)
+    engine = Engine(model, place, list(blocks), on_block, trunk)
     parts: list[Run] = []
     done = 0
     try:

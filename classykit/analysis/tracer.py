@@ -254,7 +254,7 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True) 
         handles.append(module.register_forward_hook(partial(watch.leave, name)))
     output, failure = None, None
     try:
-        with torch.no_grad(), watch:
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), watch:
             output = twin(x)
     except Exception as error:  # whatever a stranger's code raises
         failure = error

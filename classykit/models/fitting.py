@@ -44,7 +44,7 @@ def probe(model: ClassyModel, paths: set[str]) -> dict[str, Probed]:
 
     for path in paths:
         twin.get_submodule(path).register_forward_hook(partial(note, path))
-    with torch.no_grad():
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         twin.forward(twin.example_input(PROBE_BATCH, "meta"))
     return {
         path: Probed(
@@ -151,7 +151,7 @@ def _check_fit(head: ClassyHead, block: str, features: Features, output: torch.T
             f"use in_plane={features.channels}, or leave it out to have it inferred."
         )
     try:
-        with torch.no_grad():
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
             meta_twin(head)(output.to(dtype_of(head)))
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

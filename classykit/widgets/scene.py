@@ -158,7 +158,9 @@ class Scene:
 
     def _run(self, model: ClassyModel, x: Any, **keys: Any) -> Run:
         """In the model's own number type and layout, so that what is seen is what the code gives, to the last digit."""
-        return run(model, x, self.device, self.subject.dtype, channels_last=False, progress=False, **keys)
+        return run(
+            model, x, self.device, self.subject.dtype, channels_last=False, trunk=True, progress=False, **keys
+        )
 
     def measure(self) -> Profile:
         """Measure the time of each block, on the device, as the model runs here."""

@@ -22,12 +22,14 @@ def resnet50():
         ("resnet18", 11_689_512, 1.81),
         ("swin_t", 28_288_354, 4.49),
         ("vit_b_16", 86_567_656, 17.56),
+        ("vit_l_16", 304_326_632, 61.55),
         ("mobilenet_v3_small", 2_542_856, 0.06),
     ],
 )
 def test_torchvisions_figures(name, params, gmacs):
     models = pytest.importorskip("torchvision.models")
-    i = ck.inspect(getattr(models, name)())
+    with torch.device("meta"):
+        i = ck.inspect(getattr(models, name)())
     assert (i.params, round(i.macs / 1e9, 2)) == (params, gmacs)
     assert i.uncounted == {}
 
@@ -267,3 +269,27 @@ def test_a_plot_that_is_not_known(resnet50):
 def test_what_runs_where_no_block_is_listed_counts():
     i = ck.inspect(nn.Sequential(nn.ReLU()), (3, 8, 8))
     assert i.activations == 3 * 8 * 8 and i.activation_bytes == 4 * 192
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+@pytest.mark.parametrize("name", ["r3d_18", "efficientnet_b0", "regnet_y_128gf"])
+def test_text_is_no_wider_than_the_terminal(width, name, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = str(ck.inspect(name)).splitlines()
+    assert max(map(len, lines)) <= width
+    assert "params" in lines[2] and ("type" in lines[2] or width < 160) and ("type" not in lines[2] or width > 80)
+
+
+def test_layers(resnet50):
+    tree = resnet50.layers()
+    assert tree.total_params == resnet50.params and "Conv2d" in str(tree)
+    clip = ck.inspect({"name": "r3d_18", "input_key": "video"})
+    assert clip.layers().total_params == clip.params
+
+
+def test_html_folds_equal_blocks(resnet50):
+    page = resnet50._repr_html_()
+    first, every = page.split("<details>")
+    assert "block2-1 … block2-5 ×5" in first and "block2-3" not in first and "block2-3" in every
+    assert "All 17 rows" in every and first.count("linear-gradient") == 3 * first.count("<tr>") - 3
+    assert "<script" not in page and "http" not in page

@@ -58,7 +58,7 @@ class TestResults:
         result = ck.run(model, x, device="cpu", dtype="float32", batch_size=2)
         torch.testing.assert_close(result.output, plain(model, x), rtol=1e-4, atol=1e-5)
         assert result.images == 5 and result.batch_size == 2 and result.seconds > 0 and not result.output.requires_grad
-        assert not result.output.is_inference() and result.trunk is not None
+        assert not result.output.is_inference() and result.trunk is None
 
     @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, "auto"])
     @pytest.mark.parametrize("channels_last", [True, False])
@@ -74,12 +74,15 @@ class TestResults:
         trunk = plain(model, x)
         model.attach_head("block0-0", "fully_connected", unique_id="a", num_classes=3)
         model.attach_head("block1-0", "fully_connected", unique_id="b", num_classes=4)
-        result = ck.run(model, x, dtype="float32", batch_size=1)
+        result = ck.run(model, x, dtype="float32", batch_size=1, trunk=True)
         wanted = plain(model, x)
         assert result.output.keys() == wanted.keys() == {"a", "b"}
         for name in wanted:
             torch.testing.assert_close(result.output[name], wanted[name], rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(result.trunk, trunk, rtol=1e-4, atol=1e-5)
+        model.clear_heads()
+        without = ck.run(model, x, batch_size=1, trunk=True)
+        assert without.trunk is without.output
 
     def test_features_from_the_same_passes(self, small):
         model, _ = small
