@@ -30,11 +30,11 @@ from side_by_side import HEADER, Comparison, report
 
 import classykit as ck
 from classykit import formats
-from classykit.analysis.machine import machine
-from classykit.analysis.modes import Unavailable, peak_memory, prepare
+from classykit.analysis.measuring.machine import machine
+from classykit.analysis.measuring.modes import Unavailable, peak_memory, prepare
+from classykit.analysis.measuring.subjects import on, random_like, without_gradients
+from classykit.analysis.measuring.timing import interleave
 from classykit.analysis.placement import Place, choose, synchronize
-from classykit.analysis.subjects import on, random_like, without_gradients
-from classykit.analysis.timing import interleave
 
 TIMM = {  # {torchvision's name, which is ours: timm's}
     "resnet50": "resnet50", "efficientnet_b0": "efficientnet_b0", "vit_b_16": "vit_base_patch16_224",

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from classykit.analysis.failure import explain
-from classykit.analysis.receptive_field import receptive_field
+from classykit.analysis.receptive.receptive_field import receptive_field
 from classykit.analysis.report import BlockInfo, Failure, Inspection
 from classykit.analysis.tracer import REST, BlockTrace, Trace, trace
 from classykit.errors import ConfigError, ShapeError

@@ -12,7 +12,7 @@ from torch import nn
 
 from classykit.analysis import report_html, report_text
 from classykit.analysis.memory_estimate import PeakMemory, estimate, largest_batch
-from classykit.analysis.receptive_field import ReceptiveField
+from classykit.analysis.receptive.receptive_field import ReceptiveField
 from classykit.errors import ClassyKitError, ConfigError, ShapeError, suggest
 from classykit.features import Features, shape_text
 

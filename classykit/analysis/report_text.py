@@ -12,7 +12,7 @@ from classykit import formats
 from classykit.features import shape_text
 
 if TYPE_CHECKING:
-    from classykit.analysis.receptive_field import ReceptiveField
+    from classykit.analysis.receptive.receptive_field import ReceptiveField
     from classykit.analysis.report import BlockInfo, Inspection
 
 HEADINGS = ("block", "type", "output", "stride", "sees", "params", "MACs", "activations", "heads")

@@ -15,9 +15,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from classykit.analysis import shortcuts
-from classykit.analysis.fields import ALL, Field, Place, absolute, extent, plain, relative
 from classykit.analysis.folding import fingerprint, outline, redraw
-from classykit.analysis.sight import Sight
+from classykit.analysis.receptive.fields import ALL, Field, Place, absolute, extent, plain, relative
+from classykit.analysis.receptive.sight import Sight
 from classykit.meta import tensors_in
 
 REST = "(rest)"  # where goes what runs after the last listed block

@@ -16,8 +16,8 @@ from torch import nn
 from classykit import formats
 from classykit.analysis.feature_maps import ORDERS, SCALES
 from classykit.analysis.inspection import Inspection
+from classykit.analysis.measuring.profile_blocks import Profile
 from classykit.analysis.placement import devices
-from classykit.analysis.profile_blocks import Profile
 from classykit.analysis.run import Run
 from classykit.clips import SAMPLE_CLIPS, load_clip
 from classykit.errors import (

@@ -14,13 +14,13 @@ from PIL import Image
 from classykit import formats
 from classykit.analysis.feature_maps import FeatureMaps
 from classykit.analysis.inspection import REST, BlockInfo, Inspection
-from classykit.analysis.receptive_field import ReceptiveField
+from classykit.analysis.receptive.receptive_field import ReceptiveField
 from classykit.features import MAP2D, MAP3D, TOKENS, VECTOR, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead
 from classykit.models.factory import MODELS, list_models
 
 if TYPE_CHECKING:
-    from classykit.analysis.profile_report import Profile
+    from classykit.analysis.measuring.profile_report import Profile
     from classykit.plots.figure import NotebookFigure
 
 VIEW_KINDS = {MAP2D: "map", MAP3D: "map", TOKENS: "tokens", VECTOR: "vector"}

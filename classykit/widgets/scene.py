@@ -14,8 +14,8 @@ from classykit import formats
 from classykit.analysis.capture import capture
 from classykit.analysis.feature_maps import ORDERS, SCALES, FeatureMaps, feature_maps
 from classykit.analysis.inspection import Inspection
+from classykit.analysis.measuring.profile_blocks import Profile, profile_blocks
 from classykit.analysis.placement import devices
-from classykit.analysis.profile_blocks import Profile, profile_blocks
 from classykit.analysis.run import Run, run
 from classykit.clips import SAMPLE_CLIPS, load_clip, preprocess_clip, seen_frames
 from classykit.errors import ConfigError

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 import classykit as ck
-from classykit.analysis.receptive_field import ReceptiveField
+from classykit.analysis.receptive.receptive_field import ReceptiveField
 from classykit.errors import ConfigError
 from classykit.plots import cost_bars, cost_scatter, receptive_field_curve, shape_flow
 

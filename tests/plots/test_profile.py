@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from classykit.analysis.benchmark_report import Benchmark, Row
+from classykit.analysis.measuring.benchmark_report import Benchmark, Row
+from classykit.analysis.measuring.profile_report import BlockProfile, Profile
 from classykit.analysis.placement import Place
-from classykit.analysis.profile_report import BlockProfile, Profile
 from classykit.errors import ConfigError
 from classykit.plots import benchmark_bars, profile_bars
 from classykit.plots.profile import shortened_reason

@@ -1,0 +1,1 @@
+"""Features of whole datasets, streamed to disk."""

@@ -1,0 +1,1 @@
+"""Figures that are measured: benchmarks, and where the time of a pass goes."""

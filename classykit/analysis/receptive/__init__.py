@@ -1,0 +1,1 @@
+"""How far a position sees: fields followed through the operations of a pass."""
