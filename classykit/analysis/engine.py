@@ -166,6 +166,7 @@ class Engine:
 
 
 def join(parts: list[Run], place: Place, batch_size: int, notes: list[str]) -> Run:
+    """The results of several batches as one."""
     output = _cat([p.output for p in parts])
     same = all(p.trunk is p.output for p in parts)
     return Run(

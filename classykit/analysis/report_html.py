@@ -67,6 +67,6 @@ def _cell(tag: str, text: str, column: int, share: float | None = None, tip: str
     style = f"padding:1px 8px;text-align:{'right' if column in FIGURES else 'left'};white-space:nowrap;border:0"
     if share is not None:
         bar = f"linear-gradient({_BAR},{_BAR}) left"
-        style += f";min-width:84px;background:{bar}/{100 * share:.1f}% 76% no-repeat"
+        style += f";min-width:70px;background:{bar}/{100 * share:.1f}% 76% no-repeat"
     title_attribute = f' title="{html.escape(tip)}"' if tip else ""
     return f'<{tag} style="{style}"{title_attribute}>{html.escape(text)}</{tag}>'

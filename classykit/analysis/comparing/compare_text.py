@@ -77,6 +77,7 @@ def verdict(comparison: Comparison, name: str, most: int = 2) -> str:
 
 
 def budget_word(key: str) -> str:
+    """What a figure of a budget is called in a sentence."""
     return "activation bytes" if key == "activation_bytes" else WORDS[key]
 
 
@@ -104,6 +105,7 @@ def _limit(key: str, limit: float) -> str:
 
 
 def differing_inputs(comparison: Comparison) -> bool:
+    """Whether the models were inspected on inputs of several shapes."""
     return len({i.input_shape for i in comparison.inspections.values()}) > 1
 
 

@@ -52,11 +52,13 @@ def reshaped(call: Call, field: Field, shape: Sequence[int]) -> Field:
 
 @rule("view _unsafe_view reshape _reshape_alias _reshape_copy view_copy flatten unflatten")
 def view(call: Call) -> Field:
+    """The same entries in the same order, under another shape."""
     return reshaped(call, call.field(0), call.shape)
 
 
 @rule("permute permute_copy transpose t transpose_copy t_copy")
 def permute(call: Call) -> Field:
+    """Dimensions in another order."""
     field = call.field(0)
     order = list(range(len(field.dims)))
     if call.name.startswith("permute"):
@@ -69,6 +71,7 @@ def permute(call: Call) -> Field:
 
 @rule("unsqueeze")
 def unsqueeze(call: Call) -> Field:
+    """A dimension of one entry more."""
     field = call.field(0)
     d = call.arg(1, "dim") % (len(field.dims) + 1)
     return Field((*field.dims[:d], (), *field.dims[d:]), field.axes)
@@ -76,6 +79,7 @@ def unsqueeze(call: Call) -> Field:
 
 @rule("squeeze")
 def squeeze(call: Call) -> Field:
+    """Dimensions of one entry fewer."""
     field, chosen = call.field(0), call.arg(1, "dim")
     n = len(field.dims)
     chosen = range(n) if chosen is None else {d % n for d in ((chosen,) if isinstance(chosen, int) else chosen)}
@@ -84,11 +88,13 @@ def squeeze(call: Call) -> Field:
 
 @rule("expand")
 def expand(call: Call) -> Field:
+    """Entries that stand for many: they see what they saw."""
     return union([call.field(0)], call.shape, call.here)
 
 
 @rule("repeat")
 def repeat(call: Call) -> Field:
+    """Copies behind each other: a dimension goes through its positions several times."""
     field, times = call.field(0), call.arg(1, "repeats")
     dims = ((),) * (len(times) - len(field.dims)) + field.dims
     return Field(tuple(tidy((Factor(n), *dim)) for n, dim in zip(times, dims, strict=True)), field.axes)
@@ -143,6 +149,7 @@ def _without_dim(field: Field | None, d: int) -> Field | None:
 
 @rule("slice")
 def slice_(call: Call) -> Field | None:
+    """Some entries of one dimension, evenly spaced."""
     field, whole = call.field(0), call.args[0].shape
     d = call.arg(1, "dim", 0) % len(whole)
     start, _, step = slice(*(call.arg(i, name) for i, name in ((2, "start"), (3, "end"), (4, "step")))).indices(
@@ -153,12 +160,14 @@ def slice_(call: Call) -> Field | None:
 
 @rule("narrow")
 def narrow(call: Call) -> Field | None:
+    """A run of entries of one dimension."""
     d = call.args[1] % len(call.shape)
     return sliced(call, call.field(0), d, call.args[2] % call.args[0].shape[d], call.args[3])
 
 
 @rule("select")
 def select(call: Call) -> Field | None:
+    """One entry of a dimension, which goes."""
     whole = call.args[0].shape
     d = call.arg(1, "dim") % len(whole)
     return _without_dim(sliced(call, call.field(0), d, call.arg(2, "index") % whole[d], 1), d)
@@ -166,6 +175,7 @@ def select(call: Call) -> Field | None:
 
 @rule("split split_with_sizes unsafe_split unsafe_chunk chunk tensor_split unsafe_split_with_sizes")
 def split(call: Call) -> list[Field | None]:
+    """Runs of entries of one dimension, one behind the other."""
     d, start, fields = call.arg(2, "dim", 0), 0, []
     for part in call.out:
         fields.append(sliced(call, call.field(0), d % part.ndim, start, part.shape[d]))
@@ -175,12 +185,14 @@ def split(call: Call) -> list[Field | None]:
 
 @rule("unbind")
 def unbind(call: Call) -> list[Field | None]:
+    """The entries of one dimension, each a tensor."""
     d = call.arg(1, "dim", 0) % call.args[0].ndim
     return [_without_dim(sliced(call, call.field(0), d, i, 1), d) for i in range(len(call.out))]
 
 
 @rule("unfold")
 def unfold(call: Call) -> Field:
+    """Windows along one dimension: steps stay, and what lies within a window becomes the last dimension."""
     field, d, size, step = call.field(0), call.args[1], call.args[2], call.args[3]
     d %= len(field.dims)
     if not field.dims[d]:
@@ -194,6 +206,7 @@ def unfold(call: Call) -> Field:
 
 @rule("cat stack")
 def cat(call: Call) -> Field:
+    """Tensors behind each other: of channels the union; class tokens and padding beside positions keep their place."""
     tensors, d = call.args[0], call.arg(1, "dim", 0) % len(call.shape)
     found = [call.fields.get(id(t)) for t in tensors]
     if call.name == "stack":
@@ -258,6 +271,7 @@ def padded(field: Field, d: int, before: int, n: int) -> Field:
     replication_pad3d"""
 )
 def pad(call: Call) -> Field:
+    """Entries around: positions are counted from further out."""
     field, amounts = call.field(0), call.arg(1, "pad")
     for i in range(len(amounts) // 2):
         d, (before, after) = len(field.dims) - 1 - i, amounts[2 * i : 2 * i + 2]
@@ -278,6 +292,7 @@ def pad(call: Call) -> Field:
 
 @rule("roll flip")
 def roll(call: Call) -> Field:
+    """Positions in an order that no stride describes."""
     field = call.field(0)
     for d in call.arg(2 if call.name == "roll" else 1, "dims") or range(len(field.dims)):
         if any(f.n > 1 for f in positions([field.dims[d]])):
@@ -287,6 +302,7 @@ def roll(call: Call) -> Field:
 
 @rule("index_select")
 def index_select(call: Call) -> Field:
+    """Entries picked by number: known where they are no positions."""
     field, d = call.field(0), call.args[1] % call.args[0].ndim
     if field is None or len(call.fields) > 1 or any(f.n > 1 for f in positions([field.dims[d]])):
         return call.lost("positions picked by index")
@@ -295,6 +311,7 @@ def index_select(call: Call) -> Field:
 
 @rule("index")
 def index(call: Call) -> Field:
+    """Entries picked by tensors: known for one dimension that holds no positions."""
     field, indices = call.field(0), call.args[1]
     used = [d for d, i in enumerate(indices) if i is not None]
     if len(used) == 1 and field is not None and len(call.fields) == 1:
@@ -307,6 +324,7 @@ def index(call: Call) -> Field:
 
 @rule("pixel_unshuffle")
 def pixel_unshuffle(call: Call) -> Field:
+    """Blocks of pixels become channels."""
     field, r = call.field(0), call.args[1]
     *lead, c, h, w = call.args[0].shape
     apart = reshaped(call, field, (*lead, c, h // r, r, w // r, r))

@@ -65,6 +65,7 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(names: str) -> Callable[[Rule], Rule]:
+    """Register a function as the rule of these operations, their names separated by spaces."""
     def enter(function: Rule) -> Rule:
         RULES.update(dict.fromkeys(names.split(), function))
         return function
@@ -86,6 +87,7 @@ def mixed(call: Call, main: Field | None) -> Field:
 
 @rule("clone _to_copy detach alias lift_fresh contiguous dropout native_dropout channel_shuffle native_channel_shuffle")
 def same(call: Call) -> Field | None:
+    """What comes out sees what came in."""
     return call.field(0)
 
 
@@ -93,6 +95,7 @@ def same(call: Call) -> Field | None:
     "where hardswish hardsigmoid lerp addcmul addcdiv masked_fill prelu _prelu_kernel"
 )
 def pointwise(call: Call) -> Field:
+    """Entry by entry: the union of what is combined."""
     fields = list(call.fields.values())
     if all(f is fields[0] or f == fields[0] for f in fields[1:]) and extent_of(fields[0]) == tuple(call.shape):
         return fields[0]
@@ -100,11 +103,13 @@ def pointwise(call: Call) -> Field:
 
 
 def extent_of(field: Field) -> tuple[int, ...]:
+    """The shape of a tensor with this field."""
     return tuple(extent(dim) for dim in field.dims)
 
 
 @rule("copy")
 def overwrite(call: Call) -> Field | None:
+    """Values written over others: what was there is forgotten."""
     given = call.field(1)
     return None if given is None else union([given], call.shape, call.here)
 
@@ -114,6 +119,7 @@ def overwrite(call: Call) -> Field | None:
     bernoulli uniform normal _local_scalar_dense empty_strided new_empty_strided"""
 )
 def nothing(call: Call) -> None:
+    """New tensors, which do not depend on the image."""
     return None
 
 
@@ -121,6 +127,7 @@ def nothing(call: Call) -> None:
 
 
 def each(value: Any, n: int) -> list[int]:
+    """A setting of a window for each of ``n`` axes, given once or for each."""
     value = [value] if isinstance(value, int) else list(value)
     return value * n if len(value) == 1 else value
 
@@ -159,6 +166,7 @@ def windowed(
 
 @rule("convolution _convolution mkldnn_convolution cudnn_convolution conv_depthwise3d _slow_conv2d_forward")
 def convolution(call: Call) -> Field:
+    """Windows over positions, sums over channels; transposed ones are not followed."""
     if call.name not in ("convolution", "_convolution"):
         return call.lost()
     weight, _, stride, padding, dilation, transposed, _, groups = call.args[1:9]
@@ -178,6 +186,7 @@ def convolution(call: Call) -> Field:
 
 @rule("avg_pool1d avg_pool2d avg_pool3d max_pool2d_with_indices max_pool3d_with_indices max_pool2d max_pool3d")
 def pool(call: Call) -> Field:
+    """Windows over positions; channels stay apart."""
     axes = int(call.name[8])
     dilation = call.arg(4, "dilation", 1) if call.name.startswith("max") else 1
     kernel, stride, padding = call.args[1], call.arg(2, "stride", ()), call.arg(3, "padding", 0)
@@ -186,6 +195,7 @@ def pool(call: Call) -> Field:
 
 @rule("_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d adaptive_avg_pool1d")
 def adaptive_pool(call: Call) -> Field:
+    """Windows as large as it takes: one for all, or equal ones; uneven ones are unknown."""
     sizes = each(call.args[1], 1)
     axes = len(sizes)
     given = call.args[0].shape[-axes:]
@@ -217,6 +227,7 @@ _REDUCES = """mean sum amax amin max min prod any all argmax argmin logsumexp me
 
 @rule(_REDUCES)
 def reduction(call: Call) -> Field:
+    """One value for many entries: global where they are positions."""
     field, name = call.field(0), call.name
     if field is None or len(call.fields) > 1:
         return pointwise(call)  # max(a, b)
@@ -238,6 +249,7 @@ def _stays(call: Call, dims: Sequence[int], kind: str) -> Field:
 
 @rule("_softmax _log_softmax _safe_softmax softmax log_softmax cumsum cumprod sort argsort logcumsumexp")
 def along(call: Call) -> Field:
+    """Each entry depends on all along one dimension."""
     kind = call.name.replace("_safe", "").strip("_").replace("_", " ")
     default = -1 if "sort" in call.name else None
     return _stays(call, [call.arg(1, "dim", default)], f"{kind} over positions")
@@ -245,11 +257,13 @@ def along(call: Call) -> Field:
 
 @rule("native_layer_norm layer_norm _fused_rms_norm rms_norm")
 def layer_norm(call: Call) -> Field:
+    """Statistics over the last dimensions: global where these hold positions."""
     return _stays(call, range(-len(call.args[1]), 0), "layer normalisation")
 
 
 @rule("native_group_norm group_norm")
 def group_norm(call: Call) -> Field:
+    """Statistics over channels and positions: global, in eval mode, too."""
     return _stays(call, range(1, call.args[0].ndim), "group normalisation")
 
 
@@ -258,6 +272,7 @@ def group_norm(call: Call) -> Field:
     _native_batch_norm_legit_no_training"""
 )
 def batch_norm(call: Call) -> Field:
+    """Scale and shift in eval mode; with the map's own statistics global."""
     training = call.name == "_batch_norm_with_update"
     if call.name in ("native_batch_norm", "_native_batch_norm_legit", "cudnn_batch_norm"):
         training = next((a for a in call.args[3:] if isinstance(a, bool)), True)
@@ -292,6 +307,7 @@ def product(call: Call, a: Any, b: Any) -> Field:
 
 @rule("mm bmm matmul")
 def mm(call: Call) -> Field:
+    """Products of matrices."""
     if min(t.ndim for t in call.args[:2]) < 2:
         return call.lost()
     return product(call, *call.args[:2])
@@ -299,6 +315,7 @@ def mm(call: Call) -> Field:
 
 @rule("addmm baddbmm _addmm_activation")
 def addmm(call: Call) -> Field:
+    """Products of matrices, and a sum."""
     added, a, b = call.args[:3]
     fields = [product(call, a, b)] if {id(a), id(b)} & call.fields.keys() else []
     if (given := call.fields.get(id(added))) is not None:
@@ -308,6 +325,7 @@ def addmm(call: Call) -> Field:
 
 @rule("linear")
 def linear(call: Call) -> Field:
+    """A product with weights along the last dimension."""
     return mixed(call, _last_dim_mixed(call, call.field(0))) if call.field(0) is not None else call.lost()
 
 
@@ -336,6 +354,7 @@ def attention(call: Call) -> Field:
 
 @rule("_native_multi_head_attention _transformer_encoder_layer_fwd")
 def encoder(call: Call) -> Field:
+    """A whole fused attention or encoder layer: every token sees all."""
     given = 3 if "attention" in call.name else 1
     seen = [f for f in map(call.field, range(given)) if f is not None]
     seen = [spread(f, range(1, len(f.dims)), call.cause("attention")) for f in seen]
