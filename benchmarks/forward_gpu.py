@@ -30,11 +30,11 @@ from side_by_side import HEADER, Comparison, report
 
 import classykit as ck
 from classykit import formats
-from classykit.analysis.measuring.machine import machine
-from classykit.analysis.measuring.modes import Unavailable, peak_memory, prepare
-from classykit.analysis.measuring.subjects import on, random_like, without_gradients
-from classykit.analysis.measuring.timing import interleave
-from classykit.analysis.placement import Place, choose, synchronize
+from classykit.measuring.machine import machine
+from classykit.measuring.modes import Unavailable, peak_memory, prepare
+from classykit.measuring.timing import interleave
+from classykit.running.placement import Place, choose, synchronize
+from classykit.running.subject import on, random_like, without_gradients
 
 TIMM = {  # {torchvision's name, which is ours: timm's}
     "resnet50": "resnet50", "efficientnet_b0": "efficientnet_b0", "vit_b_16": "vit_base_patch16_224",
@@ -177,7 +177,7 @@ def memory(ours, shape, batch, place) -> Memory:
     return Memory(f"memory, batch {batch}: estimated / measured", estimated, libraries, measured)
 
 
-def table(name, place, options) -> ck.analysis.benchmark_report.Benchmark:
+def table(name, place, options) -> ck.measuring.benchmark_report.Benchmark:
     """All modes, with the share of the device's quickest matrix product that they reach."""
     clean(place)
     batch = max(options.batch // 8, 1) if name == "r3d_18" else options.batch

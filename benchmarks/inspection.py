@@ -99,8 +99,10 @@ def main():
 
     rises = {name: extra_memory(name) for name in NAMES}
     most = max(rises, key=rises.get)
-    print(f"extra peak memory: at most {rises[most] / 1e6:.1f} MB ({most}), median "
-          f"{statistics.median(rises.values()) / 1e6:.1f} MB of {len(rises)} names; budget {MEMORY / 1e6:.0f} MB")
+    print(
+        f"extra peak memory: at most {rises[most] / 1e6:.1f} MB ({most}), median "
+        f"{statistics.median(rises.values()) / 1e6:.1f} MB of {len(rises)} names; budget {MEMORY / 1e6:.0f} MB"
+    )
 
     seconds = []
     for _ in range(3):
@@ -108,8 +110,10 @@ def main():
         for name in NAMES:
             ours(name)
         seconds.append(time.perf_counter() - start)
-    print(f"the zoo of {len(NAMES)} names: {statistics.median(seconds):.2f} s "
-          f"({min(seconds):.2f} to {max(seconds):.2f}); budget {ZOO:.0f} s")
+    print(
+        f"the zoo of {len(NAMES)} names: {statistics.median(seconds):.2f} s "
+        f"({min(seconds):.2f} to {max(seconds):.2f}); budget {ZOO:.0f} s"
+    )
 
     print(f"\n{HEADER}")
     results = []

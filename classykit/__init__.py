@@ -25,18 +25,21 @@ _WHERE = {
     "preprocess": "classykit.images",
     "moving_shapes": "classykit.clips",
     "preprocess_clip": "classykit.clips",
-    "inspect": "classykit.analysis.inspection",
-    "compare": "classykit.analysis.comparing.compare",
-    "clear_cache": "classykit.analysis.inspection",
-    "capture": "classykit.analysis.capture",
-    "run": "classykit.analysis.run",
-    "extract": "classykit.analysis.extraction.extract",
-    "benchmark": "classykit.analysis.measuring.benchmark",
-    "profile_blocks": "classykit.analysis.measuring.profile_blocks",
+    "inspect": "classykit.inspecting.inspection",
+    "compare": "classykit.comparing.compare",
+    "clear_cache": "classykit.inspecting.inspection",
+    "capture": "classykit.seeing.capture",
+    "run": "classykit.running.run",
+    "extract": "classykit.extracting.extract",
+    "benchmark": "classykit.measuring.benchmark",
+    "profile_blocks": "classykit.measuring.profile_blocks",
     "Experiment": "classykit.experiment",
     "explore": "classykit.widgets",
 }
-_ROOMS = ("analysis", "errors", "features", "heads", "images", "models", "plots", "weights", "widgets")
+_ROOMS = (
+    "comparing", "errors", "extracting", "features", "heads", "images", "inspecting", "measuring", "models", "plots",
+    "running", "seeing", "weights", "widgets",
+)  # fmt: skip
 
 __all__ = ["__version__", *_WHERE]
 

@@ -76,6 +76,15 @@ class MissingDependencyError(ClassyKitError, ImportError):
     """An optional package that is not installed."""
 
 
+def first_line(error: object) -> str:
+    """What an exception says, in one line; its type where it says nothing.
+
+    >>> first_line(ValueError("\\n  no such size\\nat ...")), first_line(KeyError())
+    ('no such size', 'KeyError')
+    """
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def suggest(name: object, known: Iterable[str]) -> str:
     """The end of an error message: " Did you mean 'x' or 'y'?", or "" when nothing is near.
 

@@ -306,8 +306,7 @@ def _to_uint8(pixels: np.ndarray, what: str) -> np.ndarray:
     if not np.isfinite(pixels).all():
         raise _bad(
             what,
-            f"holds {_count_non_finite(pixels)} values that are NaN or infinite: "
-            "numpy.nan_to_num(x) replaces them.",
+            f"holds {_count_non_finite(pixels)} values that are NaN or infinite: numpy.nan_to_num(x) replaces them.",
         )
     low, high = float(pixels.min()), float(pixels.max())
     if low < -1e-4 or high > 1 + 1e-4:  # resizing overshoots by rounding errors; more is another scale

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from classykit import formats
-from classykit.errors import ClassyKitError, ConfigError, DeviceError
+from classykit.errors import ClassyKitError, ConfigError, DeviceError, first_line
 from classykit.meta import weightless
 
 
@@ -36,8 +36,7 @@ def refuse_what_cannot_fit(build: Callable[[], nn.Module], what: str) -> None:
     except (RuntimeError, MemoryError, OverflowError) as error:
         if isinstance(error, ClassyKitError):
             raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ConfigError(f"{what}: weights of these sizes cannot be allocated: {reason}") from None
+        raise ConfigError(f"{what}: weights of these sizes cannot be allocated: {first_line(error)}") from None
     refuse_weights_of([described], device, what)
 
 

@@ -30,8 +30,7 @@ class Registry(Generic[T]):
             raise ConfigError(f"A {self.kind} is registered under a non-empty string, not {name!r}.")
         if name in self._entries:
             raise DuplicateNameError(
-                f"A {self.kind} named {name!r} is registered already ({self._entries[name]!r}); "
-                f"choose another name."
+                f"A {self.kind} named {name!r} is registered already ({self._entries[name]!r}); choose another name."
             )
         self._entries[name] = entry
 

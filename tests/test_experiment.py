@@ -79,7 +79,7 @@ LAST = "pathway0-stage2-block0"
 
 class TestClips:
     @pytest.mark.parametrize("clip", ["moving shapes", "other paths", "shapes at rest"])
-    @pytest.mark.parametrize("key", [None, "it's \"it\""])
+    @pytest.mark.parametrize("key", [None, 'it\'s "it"'])
     def test_the_code_runs_on_the_clip(self, clip, key):
         config = VIDEO if key is None else {**VIDEO, "input_key": key}
         e = ck.Experiment(config, clip=clip, block=LAST)

@@ -62,12 +62,7 @@ def png(width, height, *, depth=8, colour=2, rows=b""):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def pixel(image, x=0, y=0):
@@ -115,9 +110,7 @@ def test_cat_is_another_name_of_chelsea():
 
 def test_without_the_demo_packages_samples_vanish_and_the_error_says_what_to_install(monkeypatch):
     find_spec = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda m: None if m in ("skimage", "sklearn") else find_spec(m)
-    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda m: None if m in ("skimage", "sklearn") else find_spec(m))
     assert sample_images() == ["grace_hopper"]
     with pytest.raises(ImageError, match=r"scikit-image, which is not installed.*classykit\[demo\]"):
         load_image("cat")

@@ -23,13 +23,14 @@ def imported_by(statement):
     "statement",
     [
         "import classykit",
-        "import classykit.models, classykit.heads, classykit.analysis, classykit.experiment",
+        "import classykit.models, classykit.heads, classykit.inspecting, classykit.running, classykit.experiment;"
+        "import classykit.seeing, classykit.measuring, classykit.extracting, classykit.comparing",
         "import torch, classykit as ck;"
         "ck.capture(ck.build_model('resnet18'), torch.zeros(1, 3, 64, 64), 'block0-0');"
         "str(ck.inspect('vit_b_16')); ck.inspect('resnet18')._repr_html_(); ck.preprocess('grace_hopper')",
     ],
 )
-def test_models_and_analysis_import_no_notebook_package(statement):
+def test_models_and_analyses_import_no_notebook_package(statement):
     assert imported_by(statement) == []
 
 

@@ -31,9 +31,7 @@ class FullyConvolutionalLinear(nn.Module):
     def __init__(self, in_plane: int, num_classes: int, activation_func: str):
         super().__init__()
         self.projection = nn.Linear(in_plane, num_classes)
-        self.act = {"softmax": nn.Softmax(dim=-1), "sigmoid": nn.Sigmoid(), "identity": nn.Identity()}[
-            activation_func
-        ]
+        self.act = {"softmax": nn.Softmax(dim=-1), "sigmoid": nn.Sigmoid(), "identity": nn.Identity()}[activation_func]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.projection(x.permute(0, 2, 3, 4, 1))  # (N, C, T, H, W) -> (N, T, H, W, num_classes)

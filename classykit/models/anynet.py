@@ -59,12 +59,12 @@ class AnyNetOptions(Config):
         description="3×3 with stride 2; ResNet's 7×7 with stride 2 and pooling; 3×3 with stride 1 for 32×32 pictures",
     )
     stem_width: PositiveInt = Field(32, description="channels of the stem")
-    block_type: Literal[
-        "res_bottleneck_block", "res_bottleneck_linear_block", "res_basic_block", "vanilla_block"
-    ] = Field(
-        "res_bottleneck_block",
-        description="1×1, 3×3 in groups, 1×1 with a shortcut; the same without the last activation (RegNetZ); two "
-        "3×3 with a shortcut; two 3×3 without. The last two have no groups, bottleneck or squeeze-and-excitation",
+    block_type: Literal["res_bottleneck_block", "res_bottleneck_linear_block", "res_basic_block", "vanilla_block"] = (
+        Field(
+            "res_bottleneck_block",
+            description="1×1, 3×3 in groups, 1×1 with a shortcut; the same without the last activation (RegNetZ); two "
+            "3×3 with a shortcut; two 3×3 without. The last two have no groups, bottleneck or squeeze-and-excitation",
+        )
     )
     activation: Literal["relu", "silu"] = Field("relu", description="everywhere")
     use_se: Flag = Field(True, description="squeeze-and-excitation in every bottleneck")
@@ -143,9 +143,7 @@ class AnyNetConfig(AnyNetOptions):
             lengths = ", ".join(f"{name} has {len(values)}" for name, values in lists.items())
             raise ValueError(f"each list needs one entry a stage: {lengths}")
         if sum(self.depths) > MAX_BLOCKS:
-            raise ValueError(
-                f"depths = {self.depths} makes {sum(self.depths)} blocks; use at most {MAX_BLOCKS} in all"
-            )
+            raise ValueError(f"depths = {self.depths} makes {sum(self.depths)} blocks; use at most {MAX_BLOCKS} in all")
         return [StageSpec(*values) for values in zip(*lists.values(), strict=True)]
 
     def key(self, name: str, stage: int) -> str:
@@ -167,7 +165,7 @@ def _conv_bn_act(
     return nn.Sequential(conv, _batch_norm(cfg, channels), _activation(cfg))
 
 
-class Stem(nn.Module):
+class AnyNetStem(nn.Module):
     """One convolution, for ResNet's stem with pooling."""
 
     def __init__(self, cfg: AnyNetOptions):
@@ -299,7 +297,7 @@ class AnyNet(ClassyModel):
     def __init__(self, /, **config: Any):
         cfg = self._read(config)
         self.small_input = cfg.stem_type == "res_stem_cifar"
-        self.stem = Stem(cfg)
+        self.stem = AnyNetStem(cfg)
         stages: OrderedDict[str, nn.Module] = OrderedDict()
         width = cfg.stem_width
         for number, stage in enumerate(cfg.stages, 1):

@@ -7,23 +7,24 @@ from collections.abc import Mapping
 from torch import nn
 
 from classykit.errors import BlockError, suggest
+from classykit.models.head_dict import is_of_head
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def resolve_block(root: nn.Module, listed: Mapping[str, str], name: str, hidden: str = "_heads") -> tuple[str, str]:
+def resolve_block(root: nn.Module, listed: Mapping[str, str], name: str) -> tuple[str, str]:
     """Find the block that ``name`` means: ``(its shown name, its dotted path in root)``.
 
     ``name`` is a listed short name, a dotted path, or the last part of exactly one dotted path. Modules
-    under ``hidden`` (the attached heads) are never looked at. Raises BlockError otherwise, with the
+    of attached heads are never looked at. Raises BlockError otherwise, with the
     candidates or the nearest names.
     """
     if not isinstance(name, str):
         raise BlockError(f"A block is named by a string, not {name!r}.")
     if name in listed:
         return name, listed[name]
-    paths = [p for p, _ in root.named_modules() if p and p != hidden and not p.startswith(hidden + ".")]
+    paths = [p for p, _ in root.named_modules() if p and not is_of_head(p)]
     shown = {path: short for short, path in listed.items()}
     for path in (name, f"model.{name}"):  # an adopted module lives under "model."
         if path in paths:

@@ -17,9 +17,10 @@ from classykit.features import Features
 from classykit.heads.classy_head import ClassyHead
 from classykit.memory import refuse_what_cannot_fit
 from classykit.meta import dtype_of
+from classykit.models.attaching import blocks_that_run, heads_fitted, probe
 from classykit.models.blocks import find_blocks, resolve_block
-from classykit.models.fitting import fit_heads, probe
-from classykit.models.head_dict import HeadDict
+from classykit.models.factory import build_model
+from classykit.models.head_dict import HeadDict, is_of_head
 from classykit.models.state import check_state, heads_of, trunk_of
 from classykit.models.taps import Reading, Tap, Taps
 
@@ -106,15 +107,11 @@ class ClassyModel(nn.Module):
         """
         if not isinstance(model, nn.Module):
             raise ConfigError(f"from_model takes an nn.Module, not {type(model).__name__}.")
-        from classykit.models.adapter import Adapter  # a subclass of this class
-
         return model if isinstance(model, ClassyModel) else Adapter(model, input_shape)
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Mapping[str, Any]) -> ClassyModel:
         """Rebuild the model of a ClassyVision checkpoint dict, with its weights and heads."""
-        from classykit.models.factory import build_model
-
         try:
             config = checkpoint["input_args"]["config"]["model"]
             state = checkpoint["classy_state_dict"]["base_model"]
@@ -186,8 +183,7 @@ class ClassyModel(nn.Module):
 
     def block_paths(self) -> dict[str, str]:
         """``{short name: dotted path}`` of the blocks worth listing, in forward order."""
-        trunk = {k: v for k, v in find_blocks(self).items() if not k.startswith("_heads")}
-        return trunk
+        return {k: v for k, v in find_blocks(self).items() if not is_of_head(k)}
 
     @property
     def block_names(self) -> list[str]:
@@ -236,7 +232,7 @@ class ClassyModel(nn.Module):
             new = {"name": head, "unique_id": self._free_id(head) if unique_id is None else unique_id, **keys}
         else:
             raise ConfigError(f"A head is a ClassyHead or a registered name, not {head!r}.")
-        fitted, readings = fit_heads(self, [(shown, path, new)], taken=self._head_blocks)
+        fitted, readings = heads_fitted(self, [(shown, path, new)], taken=self._head_blocks)
         self._install([*self._attached(), *fitted], self._readings | readings)
         return fitted[0][1]
 
@@ -254,7 +250,7 @@ class ClassyModel(nn.Module):
             if isinstance(of_block, str) or not isinstance(of_block, Iterable):
                 raise ConfigError(f"The heads of a block are a list of heads; {block!r} has {of_block!r}.")
             wanted += [(shown, path, head) for head in of_block]
-        self._install(*fit_heads(self, wanted, taken={}))
+        self._install(*heads_fitted(self, wanted, taken={}))
 
     def add_heads_from_configs(self, configs: Iterable[Mapping[str, Any]]) -> None:
         """Attach the heads of a model config, each with its ``fork_block``, besides those there are."""
@@ -267,7 +263,7 @@ class ClassyModel(nn.Module):
             shown, path = self.find_block(config["fork_block"])
             wanted.append((shown, path, {k: v for k, v in config.items() if k != "fork_block"}))
         if wanted:
-            fitted, readings = fit_heads(self, wanted, taken=self._head_blocks)
+            fitted, readings = heads_fitted(self, wanted, taken=self._head_blocks)
             self._install([*self._attached(), *fitted], self._readings | readings)
 
     def get_heads(self) -> dict[str, list[ClassyHead]]:
@@ -325,14 +321,17 @@ class ClassyModel(nn.Module):
 
     # ---- state ----
 
+    def trunk_state(self) -> dict[str, Any]:
+        """The state dict of the trunk alone, whatever heads are attached: the same keys with heads and without."""
+        return {k: v for k, v in self.state_dict().items() if not is_of_head(k)}
+
     def get_classy_state(self, deep_copy: bool = False) -> dict[str, Any]:
         """The state in ClassyVision's form: ``{"model": {"trunk": {...}, "heads": {block: {id: {...}}}}}``.
 
         The tensors are the model's own unless ``deep_copy`` is set.
         """
-        trunk = {k: v for k, v in self.state_dict().items() if not k.startswith("_heads.")}
         heads = {block: {h.unique_id: h.state_dict() for h in heads} for block, heads in self.get_heads().items()}
-        state = {"model": {"trunk": trunk, "heads": heads}}
+        state = {"model": {"trunk": self.trunk_state(), "heads": heads}}
         return copy.deepcopy(state) if deep_copy else state
 
     def set_classy_state(self, state: Mapping[str, Any], strict: bool = True) -> None:
@@ -343,9 +342,8 @@ class ClassyModel(nn.Module):
         """
         trunk, heads = trunk_of(state), self._states_of_heads(state, strict)
         trunk = self.convert_trunk_state(dict(trunk), state)
-        own = {k: v for k, v in self.state_dict().items() if not k.startswith("_heads.")}
         self._refuse_without_weights()
-        check_state(own, trunk, strict, "the trunk")
+        check_state(self.trunk_state(), trunk, strict, "the trunk")
         self.load_state_dict(trunk, strict=False)  # the heads' keys are the only ones missing
         for head, head_state in heads:
             head.load_state_dict(head_state, strict)
@@ -402,3 +400,30 @@ def _run_heads(module: ClassyModel, record: Mapping[str, torch.Tensor]) -> Any:
 
 def _ids(heads: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{unique_id!r} at {block}" for block, unique_id in heads) or "none"
+
+
+class Adapter(ClassyModel):
+    """A module that was adopted by `ClassyModel.from_model`."""
+
+    def __init__(self, model: nn.Module, input_shape: tuple[int, ...] | None):
+        super().__init__()
+        self.model = model
+        self._input_shape = tuple(input_shape) if input_shape is not None else super().input_shape
+        self._description = {"name": type(model).__name__}
+        self._order: list[str] | None = None  # worked out when first asked for
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return self._input_shape
+
+    def forward(self, x: Any) -> Any:
+        return self.model(x)
+
+    def extract_features(self, x: Any) -> Any:
+        extract = getattr(self.model, "extract_features", None)
+        return extract(x) if callable(extract) else self.model(x)
+
+    def block_paths(self) -> dict[str, str]:
+        if self._order is None:
+            self._order = blocks_that_run(self, find_blocks(self.model), "model.")
+        return {path: f"model.{path}" for path in self._order}

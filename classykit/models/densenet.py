@@ -21,9 +21,7 @@ from classykit.models.squeeze_excitation import SqueezeAndExcitation
 class DenseNetConfig(Config):
     """Config of `DenseNet`."""
 
-    num_blocks: Depths = Field(
-        description="dense layers at each resolution, e.g. [6, 12, 24, 16]"
-    )
+    num_blocks: Depths = Field(description="dense layers at each resolution, e.g. [6, 12, 24, 16]")
     num_classes: PositiveInt | None = Field(
         None, description="without effect, known because ClassyVision's configs have it: the classifier is a head"
     )

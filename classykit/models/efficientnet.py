@@ -16,7 +16,7 @@ from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
 
 
-class Stage(NamedTuple):
+class StageSpec(NamedTuple):
     """One row of the paper's table 1, before scaling."""
 
     repeats: int
@@ -28,13 +28,13 @@ class Stage(NamedTuple):
 
 
 STAGES = [
-    Stage(1, 3, 1, 1, 32, 16),
-    Stage(2, 3, 2, 6, 16, 24),
-    Stage(2, 5, 2, 6, 24, 40),
-    Stage(3, 3, 2, 6, 40, 80),
-    Stage(3, 5, 1, 6, 80, 112),
-    Stage(4, 5, 2, 6, 112, 192),
-    Stage(1, 3, 1, 6, 192, 320),
+    StageSpec(1, 3, 1, 1, 32, 16),
+    StageSpec(2, 3, 2, 6, 16, 24),
+    StageSpec(2, 5, 2, 6, 24, 40),
+    StageSpec(3, 3, 2, 6, 40, 80),
+    StageSpec(3, 5, 1, 6, 80, 112),
+    StageSpec(4, 5, 2, 6, 112, 192),
+    StageSpec(1, 3, 1, 6, 192, 320),
 ]
 SE_RATIO = 0.25  # of a block's input channels
 

@@ -6,14 +6,17 @@ import copy
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
-from classykit.errors import ClassyKitError, ConfigError
+from classykit.errors import ClassyKitError, ConfigError, first_line
 from classykit.meta import weightless
-from classykit.models.classy_model import ClassyModel
 from classykit.registry import Registry
+
+if TYPE_CHECKING:
+    from classykit.models.classy_model import ClassyModel  # which builds by name what its checkpoints hold
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ def register_model(name: str, **defaults: Any) -> Callable[[type], type]:
     """
 
     def decorate(cls: type) -> type:
-        if not (isinstance(cls, type) and issubclass(cls, ClassyModel)):
+        if not (isinstance(cls, type) and issubclass(cls, nn.Module) and hasattr(cls, "from_config")):
             raise ConfigError(f"register_model({name!r}) takes a subclass of ClassyModel, not {cls!r}.")
         MODELS.add(name, ModelEntry(cls, defaults))
         return cls
@@ -103,8 +106,7 @@ def build_model(
         except (RuntimeError, MemoryError, OverflowError) as error:
             if isinstance(error, ClassyKitError):
                 raise
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ConfigError(f"{name}: a model of these sizes cannot be allocated: {reason}") from None
+            raise ConfigError(f"{name}: a model of these sizes cannot be allocated: {first_line(error)}") from None
     given.pop("heads", None)  # the model knows them itself
     model._description = given
     return model

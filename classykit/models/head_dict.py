@@ -1,10 +1,26 @@
-"""The module that holds a model's heads, under any names."""
+"""The module that holds a model's heads, under any names; what of a model's tree and state is theirs."""
 
 from __future__ import annotations
 
 from torch import nn
 
 from classykit.heads.classy_head import ClassyHead
+
+HEADS_AT = "_heads"  # the attribute of a ClassyModel that holds them
+
+
+def is_of_head(path: str) -> bool:
+    """Whether a dotted path or state key of a ClassyModel belongs to its heads, not to the trunk.
+
+    >>> is_of_head("_heads.cls.fc.weight"), is_of_head("blocks.0")
+    (True, False)
+    """
+    return path == HEADS_AT or path.startswith(HEADS_AT + ".")
+
+
+def is_head(path: str) -> bool:
+    """Whether it is the path of a whole head."""
+    return is_of_head(path) and path.count(".") == 1
 
 
 class HeadDict(nn.Module):

@@ -18,9 +18,7 @@ class MLPConfig(Config):
 
     input_dim: PositiveInt = Field(description="values in one input, flattened")
     output_dim: PositiveInt = Field(description="outputs")
-    hidden_dims: Annotated[list[PositiveInt], Field(max_length=256)] = Field(
-        description="width of each hidden layer"
-    )
+    hidden_dims: Annotated[list[PositiveInt], Field(max_length=256)] = Field(description="width of each hidden layer")
     dropout: Probability = Field(0, description="rate, after every hidden layer")
     first_dropout: Flag = Field(False, description="dropout on the input too")
     use_batchnorm: Flag = Field(False, description="BatchNorm in every hidden layer")

@@ -25,9 +25,7 @@ STATE_VERSION = 0.2  # of ClassyVision's ResNeXt states; those without a version
 class ResNeXtConfig(Config):
     """Config of `ResNeXt`."""
 
-    num_blocks: Depths = Field(
-        description="residual blocks in each stage, e.g. [3, 4, 6, 3]"
-    )
+    num_blocks: Depths = Field(description="residual blocks in each stage, e.g. [3, 4, 6, 3]")
     init_planes: PositiveInt = Field(64, description="channels of the stem")
     reduction: PositiveInt | None = Field(
         None, description="a bottleneck's channels are its output's divided by this; 4, or 1 with basic_layer"
@@ -78,9 +76,7 @@ class ResidualBlock(nn.Module):
         self.relu = nn.ReLU(inplace=True) if final_bn_relu else None
         self.downsample = None
         if stride != 1 or in_planes != planes:
-            self.downsample = nn.Sequential(
-                nn.Conv2d(in_planes, planes, 1, stride, bias=False), nn.BatchNorm2d(planes)
-            )
+            self.downsample = nn.Sequential(nn.Conv2d(in_planes, planes, 1, stride, bias=False), nn.BatchNorm2d(planes))
         self.se = SqueezeAndExcitation(planes, planes // cfg.se_reduction_ratio) if cfg.use_se else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -131,7 +127,7 @@ class BottleneckBlock(ResidualBlock):
         self.block_type = f"bottleneck to {mid}" + (f", {groups} groups" if groups > 1 else "")
 
 
-class Stem(nn.Module):
+class ResNeXtStem(nn.Module):
     """7×7 with stride 2 and pooling (resolution / 4), or one 3×3 for small pictures."""
 
     def __init__(self, planes: int, small_input: bool):
@@ -184,7 +180,7 @@ class ResNeXt(ClassyModel):
     def __init__(self, /, **config: Any):
         cfg = self._read(config)
         self.small_input = cfg.small_input
-        self.initial_block = Stem(cfg.init_planes, cfg.small_input)
+        self.initial_block = ResNeXtStem(cfg.init_planes, cfg.small_input)
         block = BasicBlock if cfg.basic else BottleneckBlock
         stages, in_planes = [], cfg.init_planes
         for stage, depth in enumerate(cfg.num_blocks):

@@ -43,9 +43,7 @@ class ResNeXt3DConfig(Config):
         "postactivated_bottleneck_transformation", "preactivated_bottleneck_transformation",
     ] = Field(description="residual branch: two 3×3×3, two (2+1)D, or a bottleneck")  # fmt: skip
     frames_per_clip: Side = Field(description="frames of a clip")
-    num_blocks: Depths = Field(
-        description="residual blocks in each stage, e.g. [2, 2, 2, 2]"
-    )
+    num_blocks: Depths = Field(description="residual blocks in each stage, e.g. [2, 2, 2, 2]")
     input_key: str | None = Field(None, description="take {input_key: clip} instead of a clip")
     stem_name: Literal["resnext3d_stem", "r2plus1d_stem"] = Field(
         "resnext3d_stem", description="one convolution, or 1×3×3 to 45 channels and 3×1×1"

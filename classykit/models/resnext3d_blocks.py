@@ -72,7 +72,7 @@ def _groups_text(groups: int) -> str:
 # ---- stems ----
 
 
-class Stem(nn.Sequential):
+class ResNeXt3DStem(nn.Sequential):
     """Convolution, BatchNorm, ReLU, and perhaps pooling; space is halved once or twice, time is kept."""
 
     def __init__(self, conv: nn.Module, planes: int, maxpool: bool, kernels: str):
@@ -85,15 +85,15 @@ class Stem(nn.Sequential):
         self.block_type = f"stem {kernels}" + (", max pool 1×3×3" if maxpool else "")
 
 
-def resnext3d_stem(in_planes: int, planes: int, kernel: tuple[int, int], maxpool: bool) -> Stem:
+def resnext3d_stem(in_planes: int, planes: int, kernel: tuple[int, int], maxpool: bool) -> ResNeXt3DStem:
     """One convolution of ``kernel``."""
-    return Stem(_conv(in_planes, planes, kernel, (1, 2)), planes, maxpool, _kernel_text(kernel))
+    return ResNeXt3DStem(_conv(in_planes, planes, kernel, (1, 2)), planes, maxpool, _kernel_text(kernel))
 
 
-def r2plus1d_stem(in_planes: int, planes: int, kernel: tuple[int, int], maxpool: bool) -> Stem:
+def r2plus1d_stem(in_planes: int, planes: int, kernel: tuple[int, int], maxpool: bool) -> ResNeXt3DStem:
     """1×3×3, then 3×1×1, whatever ``kernel`` says."""
     conv = _factorised(in_planes, R2PLUS1D_STEM_PLANES, planes, (1, 2))
-    return Stem(conv, planes, maxpool, f"1×3×3 to {R2PLUS1D_STEM_PLANES}, 3×1×1")
+    return ResNeXt3DStem(conv, planes, maxpool, f"1×3×3 to {R2PLUS1D_STEM_PLANES}, 3×1×1")
 
 
 STEMS = {"resnext3d_stem": resnext3d_stem, "r2plus1d_stem": r2plus1d_stem}

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classykit import formats
-from classykit.analysis.tracer import REST
 from classykit.errors import ConfigError, suggest
+from classykit.inspecting.report import REST
 from classykit.plots.style import BLUE, INK, UNITS, figure_of, heading, in_units, place, plain, runs, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from classykit.analysis.report import BlockInfo, Inspection
+    from classykit.inspecting.report import BlockInfo, Inspection
 
 _READABLE = 42  # bars with a name each; of more, names are thinned out
 
@@ -79,6 +79,7 @@ def cost_bars(
 
 def _folded(blocks: Sequence[BlockInfo]) -> list[_Bar]:
     """A bar for each run of blocks that are equal in type, shape and cost."""
+
     def key(b: BlockInfo) -> tuple:
         return b.type, b.input_shape, b.output_shape, b.params, b.macs, b.activations, b.is_head
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from classykit.analysis.feature_maps import feature_maps
 from classykit.errors import ConfigError
+from classykit.seeing.feature_maps import feature_maps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-    from classykit.analysis.report import BlockInfo, Inspection
+    from classykit.inspecting.report import BlockInfo, Inspection
 
 _AXES = {1: ("length",), 2: ("height", "width"), 3: ("time", "height", "width")}
 

@@ -13,7 +13,7 @@ from classykit.plots.style import ACCENT, BLUE, INK, figure_of, in_units, plain,
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from classykit.analysis.report import Inspection
+    from classykit.inspecting.report import Inspection
 
 _WORDS = {
     "params": "parameters", "macs": "MACs", "flops": "FLOPs", "activations": "activations (elements)",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
 
-    from classykit.analysis.report import BlockInfo, Inspection
+    from classykit.inspecting.report import BlockInfo, Inspection
 
 
 def shape_flow(inspection: Inspection, *, title: str | None = None) -> Figure:

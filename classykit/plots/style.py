@@ -8,14 +8,14 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from classykit import formats
-from classykit.analysis.tracer import REST
 from classykit.features import MAP2D, MAP3D, TOKENS, shape_text
+from classykit.inspecting.report import REST
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Text
 
-    from classykit.analysis.report import BlockInfo, Inspection
+    from classykit.inspecting.report import BlockInfo, Inspection
     from classykit.plots.figure import NotebookFigure
 
 # A figure does not know its page's theme: these are legible on white and on black.

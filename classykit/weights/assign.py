@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from classykit.errors import StateError, WeightsError
+from classykit.models.head_dict import is_of_head
 from classykit.models.state import check_state
 
 
@@ -17,7 +18,7 @@ def assign(module: nn.Module, state: Mapping[str, torch.Tensor], what: str) -> N
     Heads of a model are left as they are. Raises WeightsError, naming ``what``, unless the keys and shapes are the
     module's.
     """
-    own = {k: v for k, v in module.state_dict().items() if not k.startswith("_heads.")}
+    own = {k: v for k, v in module.state_dict().items() if not is_of_head(k)}
     try:
         check_state(own, state, strict=True, what=what)
     except StateError as error:

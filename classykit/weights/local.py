@@ -12,6 +12,7 @@ from classykit.errors import ConfigError, StateError, WeightsError
 from classykit.models.checkpoint import load_checkpoint
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import build_model
+from classykit.models.head_dict import is_of_head
 from classykit.weights.assign import assign
 from classykit.weights.classy import find_state, load_classy
 from classykit.weights.convert import LAYOUTS, check_family, convert_state
@@ -65,7 +66,7 @@ def _layout_of(state: Mapping[str, torch.Tensor], what: str) -> Layout | None:
 
 
 def _load_own_keys(name: str, state: Mapping[str, torch.Tensor], what: str) -> ClassyModel:
-    heads = [key for key in state if key.startswith("_heads.")]
+    heads = [key for key in state if is_of_head(key)]
     if heads:
         raise WeightsError(
             f"{what} is the state of a model with heads ({heads[0]!r}), and does not say which heads they are nor at "

@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from classykit.errors import MissingDependencyError, WeightsError
+from classykit.errors import MissingDependencyError, WeightsError, first_line
 from classykit.images import Preprocessing
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import list_models
@@ -86,7 +86,7 @@ def _create(timm: Any, name: str, wanted: str, cfg: Any) -> Any:
             _ask_once(repository)
         return timm.create_model(wanted, pretrained=True)
     except Exception as error:  # the hub's client, the network and timm fail in many ways
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         of_hub = f"model.safetensors of the Hugging Face repository {repository}, which is kept in {_cache()}"
         raise WeightsError(
             f"timm's weights {wanted} could not be had: {reason} Wanted was {of_hub if repository else cfg.url}. With "

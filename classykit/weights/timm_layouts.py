@@ -143,9 +143,7 @@ LAYOUTS = [
         rules=lambda state: EFFICIENTNET,
         classifier="classifier",
         head=None,
-        not_ours=(
-            (r"blocks\.\d+\.\d+\.conv(_exp)?\.", "it has blocks without a depthwise convolution (V2, EdgeTPU)"),
-        ),
+        not_ours=((r"blocks\.\d+\.\d+\.conv(_exp)?\.", "it has blocks without a depthwise convolution (V2, EdgeTPU)"),),
         of_module=_efficientnet_settings,
         of_file=_refuse_unseen_padding,
     ),

@@ -14,11 +14,6 @@ import traitlets
 from torch import nn
 
 from classykit import formats
-from classykit.analysis.feature_maps import ORDERS, SCALES
-from classykit.analysis.inspection import Inspection
-from classykit.analysis.measuring.profile_blocks import Profile
-from classykit.analysis.placement import devices
-from classykit.analysis.run import Run
 from classykit.clips import SAMPLE_CLIPS, load_clip
 from classykit.errors import (
     BlockError,
@@ -32,11 +27,16 @@ from classykit.errors import (
 from classykit.experiment import Experiment
 from classykit.heads.classy_head import ClassyHead
 from classykit.images import load_image, sample_images
+from classykit.inspecting.inspection import Inspection
+from classykit.measuring.profile_blocks import Profile
 from classykit.models.classy_model import ClassyModel
+from classykit.running.placement import devices
+from classykit.running.run import Run
+from classykit.seeing.feature_maps import ORDERS, SCALES
 from classykit.widgets import present
+from classykit.widgets.explored import Explored
 from classykit.widgets.scene import Scene
 from classykit.widgets.snapshot import snapshot
-from classykit.widgets.subject import Subject
 from classykit.widgets.views import BlockMap, BlockPanel, CodeView, FeatureView, ModelBar
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class Explorer(ipywidgets.VBox):
         self.device = device
         self.image = (samples[0] if samples else None) if isinstance(image, str) and image == "auto" else image
         self.clip = clip
-        self._scene = Scene(Subject(model), self.device, self.image, self._picture, self.clip)
+        self._scene = Scene(Explored(model), self.device, self.image, self._picture, self.clip)
         self._listen()
         self._open(self._scene.subject)
 
@@ -226,7 +226,7 @@ class Explorer(ipywidgets.VBox):
     def _check_config(self, proposal: dict[str, Any]) -> dict[str, Any]:
         config = proposal["value"]
         if self._scene is not None and config != self._scene.subject.config:
-            self._next = Subject(config)  # raises when the config does not make sense
+            self._next = Explored(config)  # raises when the config does not make sense
             return self._next.config
         return config
 
@@ -413,7 +413,7 @@ class Explorer(ipywidgets.VBox):
 
     # ---- showing ----
 
-    def _open(self, subject: Subject) -> None:
+    def _open(self, subject: Explored) -> None:
         """Show another model."""
         with self._lock:
             scene = self._scene

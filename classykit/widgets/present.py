@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from classykit import formats
-from classykit.analysis.feature_maps import FeatureMaps
-from classykit.analysis.inspection import REST, BlockInfo, Inspection
-from classykit.analysis.receptive.receptive_field import ReceptiveField
 from classykit.features import MAP2D, MAP3D, TOKENS, VECTOR, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead
+from classykit.inspecting.receptive.receptive_field import ReceptiveField
+from classykit.inspecting.report import REST, BlockInfo, Inspection
 from classykit.models.factory import MODELS, list_models
+from classykit.seeing.feature_maps import FeatureMaps
 
 if TYPE_CHECKING:
-    from classykit.analysis.measuring.profile_report import Profile
+    from classykit.measuring.profile_report import Profile
     from classykit.plots.figure import NotebookFigure
 
 VIEW_KINDS = {MAP2D: "map", MAP3D: "map", TOKENS: "tokens", VECTOR: "vector"}

@@ -11,22 +11,22 @@ import torch
 from PIL import Image
 
 from classykit import formats
-from classykit.analysis.capture import capture
-from classykit.analysis.feature_maps import ORDERS, SCALES, FeatureMaps, feature_maps
-from classykit.analysis.inspection import Inspection
-from classykit.analysis.measuring.profile_blocks import Profile, profile_blocks
-from classykit.analysis.placement import devices
-from classykit.analysis.run import Run, run
 from classykit.clips import SAMPLE_CLIPS, load_clip, preprocess_clip, seen_frames
 from classykit.errors import ConfigError
 from classykit.experiment import Experiment
 from classykit.features import MAP3D, Features, shape_text
 from classykit.images import Preprocessing, preprocess, sample_images
+from classykit.inspecting.inspection import Inspection
+from classykit.measuring.profile_blocks import Profile, profile_blocks
 from classykit.models.classy_model import ClassyModel
 from classykit.plots import feature_film, feature_grid
+from classykit.running.placement import devices
+from classykit.running.run import Run, run
+from classykit.seeing.capture import capture
+from classykit.seeing.feature_maps import ORDERS, SCALES, FeatureMaps, feature_maps
 from classykit.weights.labels import top_classes
 from classykit.widgets import present
-from classykit.widgets.subject import Subject
+from classykit.widgets.explored import Explored
 
 if TYPE_CHECKING:
     from classykit.plots.figure import NotebookFigure
@@ -63,14 +63,14 @@ class Scene:
         order, scale, offset: which feature maps are shown, and how.
     """
 
-    def __init__(self, subject: Subject, device: str, image: Any, picture: Image.Image | None, clip: Any):
+    def __init__(self, subject: Explored, device: str, image: Any, picture: Image.Image | None, clip: Any):
         self.device, self.image, self.picture, self.clip = device, image, picture, clip
         self.uploaded: str | None = None
         self.block = ""
         self.order, self.scale, self.offset = ORDERS[0], SCALES[0], 0
         self.open(subject)
 
-    def open(self, subject: Subject) -> None:
+    def open(self, subject: Explored) -> None:
         """Put another model on the screen."""
         self.subject = subject
         self.profile: Profile | None = None
@@ -158,9 +158,7 @@ class Scene:
 
     def _run(self, model: ClassyModel, x: Any, **keys: Any) -> Run:
         """In the model's own number type and layout, so that what is seen is what the code gives, to the last digit."""
-        return run(
-            model, x, self.device, self.subject.dtype, channels_last=False, trunk=True, progress=False, **keys
-        )
+        return run(model, x, self.device, self.subject.dtype, channels_last=False, trunk=True, progress=False, **keys)
 
     def measure(self) -> Profile:
         """Measure the time of each block, on the device, as the model runs here."""

@@ -69,8 +69,7 @@ def _map(state: dict[str, Any]) -> str:
         x = max(x, start + 6.5 * len(group)) + 12  # a group is as wide as its heading
     size = f'width="{x:.0f}" height="{HEIGHT + 42}"'
     svg = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="10">'
-        f"{''.join(parts)}</svg>"
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="10">{"".join(parts)}</svg>'
     )
     source = base64.b64encode(svg.encode()).decode()
     return f'<br><img alt="{len(blocks)} blocks" {size} src="data:image/svg+xml;base64,{source}">'

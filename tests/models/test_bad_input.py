@@ -110,8 +110,12 @@ def check_config(config, path, value, meta=True):
         entry = len(path) > 1 or f"'{path[0]}." in text  # then it is that entry that is shown
         if isinstance(value, (list, tuple, torch.Tensor)):  # its length, or one entry
             entry = entry or f"{path[0]} has {len(value)}" in text or any(shown(v) in text for v in value)
-        assert entry or shown(value) in text or str(value) in text or "cannot be allocated" in text or (
-            f"{path[0]}=" in text if isinstance(value, bool) else value is None and "required" in text
+        assert (
+            entry
+            or shown(value) in text
+            or str(value) in text
+            or "cannot be allocated" in text
+            or (f"{path[0]}=" in text if isinstance(value, bool) else value is None and "required" in text)
         ), text
         assert REMEDY.search(text), text
         return False

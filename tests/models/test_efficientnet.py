@@ -32,6 +32,8 @@ OPTIONS = {
     "drop_connect_rate None": {"drop_connect_rate": None},
     "drop_connect_rate": {"drop_connect_rate": 0.7, "model_params": {**TINY, "depth_coefficient": 0.6}},
 }
+
+
 @pytest.mark.parametrize("name", [f"B{i}" for i in range(8)])
 def test_model_name(name, assert_same_shell, assert_same_results):
     config = {k: v for k, v in BASE.items() if k != "model_params"}

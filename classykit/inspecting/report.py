@@ -1,0 +1,298 @@
+"""What an inspection found: rows a block, totals, and the forms in which it can be had."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from classykit.errors import ClassyKitError, ConfigError, ShapeError, suggest
+from classykit.features import Features, shape_text
+from classykit.inspecting import report_html, report_text
+from classykit.inspecting.memory_estimate import PeakMemory, estimate, largest_batch
+from classykit.inspecting.receptive.receptive_field import ReceptiveField
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
+
+REST = "(rest)"  # the row of what runs after the last listed block
+
+
+@dataclass(frozen=True)
+class BlockInfo:
+    """What there is to know about one block. Shapes leave the batch out; figures are for the whole batch.
+
+    Attributes:
+        name: the block's name; for a head's row its unique_id; "(rest)" for what runs outside all blocks.
+        type: what it is, in words.
+        stage: number of the run of blocks that share a resolution, from 0; None for a head.
+        input_shape, output_shape: e.g. (24, 56, 56); None when it is no tensor.
+        stride: pixels of the input per position of the output (224 / 56 = 4); None without a map.
+        params: parameters, each counted once in the whole model.
+        macs: multiply-accumulates of matrix products and convolutions; FLOPs are twice that. Counted.
+        activations, activation_bytes: elements and bytes of all tensors that its operations write. Counted.
+        heads: unique_ids of the heads attached to it.
+        receptive_field: which pixels of the input its output sees (a `ReceptiveField`); None when it gives no tensor,
+            or the input has no spatial axes.
+        features: the kind of features it gives (see `classykit.features`), None when not known.
+        is_head: whether the row is a head's.
+        has_skip: whether the block adds its input to its output; known for this kit's own families.
+        like: the name of an earlier block that is equal in all of these but name and receptive field; None when it is
+            the first.
+    """
+
+    name: str
+    type: str
+    stage: int | None
+    input_shape: tuple[int, ...] | None
+    output_shape: tuple[int, ...] | None
+    stride: float | None
+    params: int
+    macs: int
+    activations: int
+    activation_bytes: int
+    heads: tuple[str, ...] = ()
+    receptive_field: ReceptiveField | None = None
+    features: Features | None = None
+    is_head: bool = False
+    has_skip: bool = False
+    like: str | None = None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a pass broke off.
+
+    Attributes:
+        block: the listed block that was running, or that would have ended next; None outside of all blocks.
+        module: dotted path of the innermost module that was running ("" for the model itself).
+        layer: that module in words, with its sizes: "Conv2d(3, 64, kernel_size=(7, 7), ...)".
+        input_shape: what that module was given, batch included; None when it was no tensor.
+        expected: what it takes, where that is known: "3 channels"; else None.
+        reason: the exception, in one line.
+        source: "file:line: code" of the innermost line outside of torch; None when there is no file.
+    """
+
+    block: str | None
+    module: str
+    layer: str
+    input_shape: tuple[int, ...] | None
+    expected: str | None
+    reason: str
+    source: str | None
+
+    def __str__(self) -> str:
+        where = f"block {self.block}" if self.block else "the model"
+        if self.module and self.module != self.block:
+            where += f", layer {self.module}"
+        given = "no tensor" if self.input_shape is None else f"({', '.join(map(str, self.input_shape))})"
+        expected = f" It takes {self.expected}, and was given {given}." if self.expected else f" It was given {given}."
+        source = f" The line: {self.source}" if self.source else ""
+        return f"failed in {where}: {self.layer}.{expected} {self.reason}{source}"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """The blocks of a model and their totals; prints as a table, shows as one in a notebook.
+
+    The columns of figures sum to the totals: heads have rows of their own after the blocks.
+
+    Attributes:
+        name: the model's name.
+        input_shape: of one input, without the batch.
+        batch_size: number of inputs that the figures are for.
+        blocks: a `BlockInfo` each, in forward order, then the heads; up to where it failed if there is an error.
+        buffers, buffer_bytes: elements and bytes of BatchNorm statistics and the like.
+        param_bytes: the weights in the model's dtype.
+        uncounted: {operation: times seen} that do arithmetic and for which there is no MAC formula.
+        error: None, or where and why the pass broke off: the blocks and totals are then those until there.
+        note: what else there is to say of how the figures were come by; "" when all is as usual.
+    """
+
+    name: str
+    input_shape: tuple[int, ...]
+    batch_size: int
+    blocks: tuple[BlockInfo, ...]
+    param_bytes: int
+    buffer_bytes: int
+    uncounted: dict[str, int] = field(default_factory=dict)
+    buffers: int = 0
+    error: Failure | None = None
+    note: str = ""
+    # (batch size, dtype) -> a new twin on the meta device, and an input for it
+    _make: Callable[[int, torch.dtype | None], tuple[nn.Module, Any]] | None = field(
+        default=None, repr=False, compare=False
+    )
+
+    @property
+    def params(self) -> int:
+        """Parameters of the whole model, shared ones once."""
+        return sum(b.params for b in self.blocks)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one pass."""
+        return sum(b.macs for b in self.blocks)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of one pass: two a multiply-accumulate."""
+        return 2 * self.macs
+
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of all tensors that the operations of one pass write."""
+        return sum(b.activation_bytes for b in self.blocks)
+
+    @property
+    def activations(self) -> int:
+        """Elements of all tensors that the operations of one pass write."""
+        return sum(b.activations for b in self.blocks)
+
+    def __getitem__(self, name: str) -> BlockInfo:
+        """The row called ``name``."""
+        for block in self.blocks:
+            if block.name == name:
+                return block
+        raise KeyError(name)
+
+    def require(self) -> Inspection:
+        """This inspection when the pass went through; else ShapeError with the failing block and the reason."""
+        if self.error is not None:
+            raise ShapeError(f"{self.name} cannot run on an input of {shape_text(self.input_shape)}: it {self.error}")
+        return self
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A row a block, with these columns:
+
+        block, type; stage; input_shape, output_shape (without the batch); stride (pixels of the input per
+        position); params (elements); macs (multiply-accumulates of the batch); activations (elements) and
+        activation_bytes (bytes), of the batch; receptive_field (pixels of the input that a position sees, its stride
+        in pixels, or what made it global; in words); heads (unique_ids, comma-separated).
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "block": [b.name for b in self.blocks],
+                "type": [b.type for b in self.blocks],
+                "stage": pd.array([b.stage for b in self.blocks], dtype="Int64"),
+                "input_shape": [shape_text(b.input_shape) for b in self.blocks],
+                "output_shape": [shape_text(b.output_shape) for b in self.blocks],
+                "stride": pd.array([b.stride for b in self.blocks], dtype="Float64"),
+                "params": [b.params for b in self.blocks],
+                "macs": [b.macs for b in self.blocks],
+                "activations": [b.activations for b in self.blocks],
+                "activation_bytes": [b.activation_bytes for b in self.blocks],
+                "receptive_field": ["" if b.receptive_field is None else str(b.receptive_field) for b in self.blocks],
+                "heads": [", ".join(b.heads) for b in self.blocks],
+            }
+        )
+
+    def plot(self, kind: str = "cost") -> Figure:
+        """A matplotlib Figure that belongs to no pyplot window (see `classykit.plots`).
+
+        Args:
+            kind: "cost": parameters, MACs and activations by block; "shapes": how resolution falls and channels rise;
+                "receptive field": how much of the input each block sees.
+
+        Raises ConfigError for another kind, or where there is nothing to draw.
+        """
+        from classykit import plots
+
+        kinds = {
+            "cost": plots.cost_bars,
+            "shapes": plots.shape_flow,
+            "receptive field": plots.receptive_field_curve,
+        }
+        if kind not in kinds:
+            raise ConfigError(f"kind is one of {', '.join(map(repr, kinds))}, not {kind!r}.{suggest(kind, kinds)}")
+        return kinds[kind](self)
+
+    def peak_memory(
+        self,
+        mode: str = "inference",
+        batch_size: int | None = None,
+        dtype: torch.dtype | None = None,
+        optimizer: str = "adam",
+    ) -> PeakMemory:
+        """The most memory that one pass holds at a time, estimated from the lifetimes of tensors in a meta pass.
+
+        Args:
+            mode: "inference": a pass without gradients; "training": forward, backward and an optimizer's step.
+            batch_size: default: that of the inspection.
+            dtype: of weights and activations; default: the model's own.
+            optimizer: "sgd" (no state), "momentum" (one number a parameter) or "adam" (two); for training only.
+
+        Returns a `PeakMemory` of bytes by kind. What kernels allocate for themselves (workspaces) is not in it.
+        Raises ConfigError for what cannot be asked, ShapeError when the model cannot run so: BatchNorm, for one,
+        cannot be trained on a single vector.
+        """
+        if batch_size is None:
+            batch_size = self.batch_size
+        if type(batch_size) is not int or batch_size < 1:
+            raise ConfigError(f"batch_size is a positive number, not {batch_size!r}.")
+        if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+            raise ConfigError(f"dtype is a floating-point type such as torch.bfloat16, not {dtype!r}.")
+        twin, x = self._again(batch_size, dtype)
+        try:
+            return estimate(twin, x, mode, optimizer)
+        except (RuntimeError, ValueError, TypeError) as error:
+            if isinstance(error, ClassyKitError):
+                raise
+            raise ShapeError(f"{self.name} cannot run for {mode} with a batch of {batch_size}: {error}") from error
+
+    def largest_batch(
+        self, memory: float, mode: str = "inference", dtype: torch.dtype | None = None, optimizer: str = "adam"
+    ) -> int:
+        """The largest batch whose `peak_memory` is within ``memory`` bytes, e.g. 16e9; 0 when not even one input is.
+
+        >>> import classykit
+        >>> i = classykit.inspect("resnet18")
+        >>> n = i.largest_batch(2**30)
+        >>> i.peak_memory(batch_size=n).total <= 2**30 < i.peak_memory(batch_size=n + 1).total
+        True
+        """
+
+        def needed(n: int) -> int:
+            return self.peak_memory(mode, batch_size=n, dtype=dtype, optimizer=optimizer).total
+
+        if isinstance(memory, bool) or not isinstance(memory, (int, float)) or not 0 <= memory < math.inf:
+            raise ConfigError(f"memory is a number of bytes, such as 16e9, not {memory!r}.")
+        try:
+            return largest_batch(needed, int(memory))
+        except ShapeError:  # what cannot be trained on one may be on two
+            return largest_batch(lambda n: needed(max(n, 2)), int(memory))
+
+    def layers(self, depth: int = 3) -> Any:
+        """torchinfo's tree of layers, of the same model on the meta device (its ``ModelStatistics``).
+
+        Args:
+            depth: how many levels of modules are shown.
+
+        Its counts of multiply-adds leave attention out; those of this inspection do not.
+        Raises MissingDependencyError without torchinfo.
+        """
+        from classykit.inspecting.layers import layer_tree
+
+        twin, x = self._again(self.batch_size, None)
+        return layer_tree(twin, x, depth)
+
+    def _again(self, batch_size: int, dtype: torch.dtype | None) -> tuple[nn.Module, Any]:
+        self.require()
+        if self._make is None:
+            raise ShapeError(f"{self.name} had to be run on real numbers: this needs a pass on the meta device.")
+        return self._make(batch_size, dtype)
+
+    def __str__(self) -> str:
+        return report_text.text(self)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return report_html.html_table(self)

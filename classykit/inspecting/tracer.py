@@ -1,0 +1,300 @@
+"""One pass on the meta device, watched operation by operation: what runs in which block, at what cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from classykit.inspecting import shortcuts
+from classykit.inspecting.folding import outline, redraw, structure_key
+from classykit.inspecting.receptive.fields import ALL, Field, Site, absolute, extent, plain, relative
+from classykit.inspecting.receptive.sight import Sight
+from classykit.inspecting.report import REST
+from classykit.meta import tensors_in
+
+
+@dataclass
+class Cost:
+    """What operations cost: counted, and added up."""
+
+    macs: int = 0
+    activations: int = 0
+    activation_bytes: int = 0
+    uncounted: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Cost) -> None:
+        self.macs += other.macs
+        self.activations += other.activations
+        self.activation_bytes += other.activation_bytes
+        self.uncounted += other.uncounted
+
+
+@dataclass
+class BlockTrace:
+    """What was seen of one block."""
+
+    input: Any = None
+    output: Any = None
+    cost: Cost = field(default_factory=Cost)
+    params: list[torch.Tensor] = field(default_factory=list)
+    site: Site = field(default_factory=Site)
+    # {id of a tensor of the output: what it sees}; for what runs after the last block, the pass's output is id(None)
+    fields: dict[int, Field | None] = field(default_factory=dict)
+
+
+@dataclass
+class Trace:
+    """What was seen of a pass: each listed block, in the order in which they ended.
+
+    ``failure`` is what ended the pass early, and ``failed_in`` the blocks that were running then, outermost first.
+    """
+
+    blocks: dict[str, BlockTrace]
+    uncounted: Counter[str]
+    output: Any = None
+    failure: Exception | None = None
+    failed_in: list[str] = field(default_factory=list)
+
+
+# Work that is no multiply-accumulate by convention (element by element, pooling, normalisation, moving data):
+# known to cost 0 MACs, so no gap in the count. Views and in-place forms are recognised by their schema.
+_FREE = set(
+    """_adaptive_avg_pool2d _adaptive_avg_pool3d _softmax _log_softmax _to_copy _unsafe_view adaptive_max_pool2d
+    amax amin any arange argmax avg_pool2d avg_pool3d bernoulli cat clone constant_pad_nd copy cumsum detach empty
+    empty_like eq fill flip full full_like gather ge gt index index_select le lift_fresh lt max
+    max_pool2d_with_indices max_pool3d_with_indices mean min native_batch_norm _native_batch_norm_legit
+    _native_batch_norm_legit_no_training native_dropout native_group_norm native_layer_norm ne new_empty new_zeros
+    ones ones_like pad rand randn reflection_pad2d repeat roll scalar_tensor scatter select_backward slice stack
+    sum topk tril triu upsample_bicubic2d upsample_bilinear2d upsample_nearest2d var_mean zeros zeros_like
+    _safe_softmax argsort sort where native_channel_shuffle channel_shuffle pixel_shuffle linalg_vector_norm
+    hardswish hardsigmoid _local_scalar_dense nonzero im2col col2im unsafe_split unsafe_chunk pixel_unshuffle
+    """.split()
+)
+
+
+class _Watch(TorchDispatchMode):
+    """Sees every operation and books it on the block that is running, or on the next to end."""
+
+    def __init__(self, owned: Mapping[int, str], names: set[str], sight: Sight):
+        super().__init__()
+        self.blocks: dict[str, BlockTrace] = {name: BlockTrace(site=Site(name)) for name in names}
+        self.running: list[str] = []
+        self.order: list[str] = []
+        self.between = BlockTrace()  # since the last block ended
+        self.owned = owned
+        self.sight = sight
+        self.seen_params: set[int] = set()
+        self.paused = False
+
+    @property
+    def here(self) -> BlockTrace:
+        return self.blocks[self.running[-1]] if self.running else self.between
+
+    def enter(self, name: str, module: nn.Module, args: Any) -> None:
+        block = self.blocks[name]
+        if block.input is None and args:
+            block.input = args[0]
+        self.running.append(name)
+
+    def leave(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
+        block = self.blocks[name]
+        self.running.pop()
+        if block.output is None:
+            block.output = output
+            block.fields = {id(t): self.sight.of(t) for t in tensors_in(output)}
+            self.order.append(name)
+        if not self.running:  # what ran since the last block led up to this one
+            block.cost.add(self.between.cost)
+            block.params += self.between.params
+            self.between.site.name = name
+            self.between = BlockTrace()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        out = shortcuts.run(func, args, kwargs)
+        if self.paused:
+            return out
+        here = self.here
+        cost = here.cost
+        self.sight.follow(func, args, kwargs, out, here.site)
+        packet = func._overloadpacket
+        formula = flop_registry.get(packet)
+        if formula is not None:
+            cost.macs += formula(*args, **kwargs, out_val=out) // 2
+        if not self.running:
+            self._claim(args)
+        if func.is_view or func._schema.is_mutable:
+            return out
+        if formula is None and torch.Tag.pointwise not in func.tags and packet.__name__ not in _FREE:
+            cost.uncounted[packet.__name__] += 1
+        for tensor in out if isinstance(out, (tuple, list)) else (out,):
+            if isinstance(tensor, torch.Tensor):
+                numel = tensor.numel()
+                cost.activations += numel
+                cost.activation_bytes += numel * tensor.element_size()
+        return out
+
+    def _claim(self, args: Any) -> None:
+        """Book the parameters that are used between blocks and belong to none."""
+        for arg in args:
+            if isinstance(arg, (tuple, list)):
+                self._claim(arg)
+            elif isinstance(arg, nn.Parameter) and id(arg) not in self.owned and id(arg) not in self.seen_params:
+                self.seen_params.add(id(arg))
+                self.between.params.append(arg)
+
+
+class _Folded:
+    """Stands for the forward of a block on the twin: a block equal to an earlier one, with an equal input, is not
+    run again; its output is drawn anew, its cost booked as it was then. What it sees is moved to where it stands."""
+
+    def __init__(self, watch: _Watch, known: dict[Any, _Known], block: Any, forward: Any):
+        self.watch, self.known, self.block, self.forward = watch, known, block, forward
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        given = outline((args, kwargs))
+        if given is None:
+            return self.forward(*args, **kwargs)
+        sight = self.watch.sight
+        tensors = tensors_in((args, kwargs))
+        fields = [sight.of(t) for t in tensors]
+        known = self.known.get((self.block, given))
+        seen = known and known.sees(fields, self.watch.here.site)
+        cost = self.watch.here.cost
+        if seen is None:
+            before = Cost(cost.macs, cost.activations, cost.activation_bytes, cost.uncounted.copy())
+            output = self.forward(*args, **kwargs)
+            drawn = outline(output, other_than=(args, kwargs))
+            if drawn is not None and all(sight.of(t) == f for t, f in zip(tensors, fields, strict=True)):
+                spent = Cost(
+                    cost.macs - before.macs,
+                    cost.activations - before.activations,
+                    cost.activation_bytes - before.activation_bytes,
+                    cost.uncounted - before.uncounted,
+                )
+                known = self.known.setdefault((self.block, given), _Known(drawn, spent))
+                known.learn(fields, [sight.of(t) for t in tensors_in(output)])
+            return output
+        cost.add(known.cost)
+        self.watch.paused = True
+        try:
+            output = redraw(known.output)
+        finally:
+            self.watch.paused = False
+        for tensor, field_ in zip(tensors_in(output), seen, strict=True):
+            sight.put(tensor, field_)
+        return output
+
+
+@dataclass
+class _Known:
+    """What a block gives for inputs of some shapes, and what that sees, by what the inputs see."""
+
+    output: Any
+    cost: Cost
+    seen: dict[Any, tuple[Field | None, ...]] = field(default_factory=dict)
+
+    def learn(self, given: list[Field | None], seen: list[Field | None]) -> None:
+        with suppress(ValueError):
+            self.seen[relative(given, given)] = relative(seen, given)
+
+    def sees(self, given: list[Field | None], here: Site) -> tuple[Field | None, ...] | None:
+        """None when it is not known."""
+        axes = [f.axes for f in given if f is not None]
+        if axes and all(seen.status == ALL for seen in axes[0]) and all(a == axes[0] for a in axes):
+            for known, seen in self.seen.items():
+                if [f is None for f in known] == [f is None for f in given]:
+                    # from what sees the same everywhere, nothing else can come
+                    return tuple(f and Field(tuple(plain(extent(dim)) for dim in f.dims), axes[0]) for f in seen)
+        try:
+            seen = self.seen.get(relative(given, given))
+        except ValueError:
+            return None
+        return seen and absolute(seen, given, here)
+
+
+def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True) -> Trace:
+    """Watch one pass of ``twin``, a module on the meta device that may be changed, on the meta input ``x``.
+
+    Args:
+        twin: a copy of the model (see `classykit.meta.meta_twin`).
+        paths: {block name: dotted path}; a block inside another is booked on the inner one.
+        fold: work out equal blocks with equal inputs once; what is counted is the same either way.
+
+    Each parameter is booked once: on the innermost block whose module holds it, else on the block before whose
+    end it is used, else on `REST`. What a pass raises is given in the trace, with what was seen until then.
+    """
+    modules = {name: twin.get_submodule(path) for name, path in paths.items()}
+    owned: dict[int, str] = {}
+    held: dict[str, list[nn.Parameter]] = {name: [] for name in paths}
+    for name in sorted(paths, key=lambda n: -paths[n].count(".")):  # innermost first
+        for parameter in modules[name].parameters():
+            if id(parameter) not in owned:
+                owned[id(parameter)] = name
+                held[name].append(parameter)
+    sight = Sight((*twin.parameters(), *twin.buffers()), partial(_kept, twin))
+    if len(given := tensors_in(x)) == 1:
+        sight.begin(given[0])
+    watch = _Watch(owned, set(paths), sight)
+    if fold:
+        _fold(watch, modules)
+    handles = []
+    for name, module in modules.items():
+        handles.append(module.register_forward_pre_hook(partial(watch.enter, name)))
+        handles.append(module.register_forward_hook(partial(watch.leave, name)))
+    output, failure = None, None
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), watch:
+            output = twin(x)
+    except Exception as error:  # whatever a stranger's code raises
+        failure = error
+    finally:
+        for handle in handles:
+            handle.remove()
+    blocks = {name: watch.blocks[name] for name in watch.order}
+    failed_in = list(watch.running) if failure is not None else []
+    for name in reversed(failed_in):
+        blocks.setdefault(name, watch.blocks[name])
+    for name, block in blocks.items():
+        block.params += held[name]
+    rest = watch.between
+    booked = {id(p) for block in blocks.values() for p in block.params} | {id(p) for p in rest.params}
+    for parameter in twin.parameters():
+        if id(parameter) not in booked:
+            booked.add(id(parameter))
+            rest.params.append(parameter)
+    if failure is None and (rest.params or rest.cost.macs or rest.cost.activations):
+        rest.site.name = REST
+        rest.fields = {id(None): sight.of(t) for t in tensors_in(output)[:1]}
+        blocks[REST] = rest
+    uncounted = sum((block.cost.uncounted for block in (*blocks.values(), rest)), Counter())
+    return Trace(blocks, uncounted, output, failure, failed_in)
+
+
+def _kept(twin: nn.Module) -> list[torch.Tensor]:
+    """The tensors that modules keep in attributes of their own."""
+    return [t for part in twin.modules() for value in vars(part).values() for t in tensors_in(value)]
+
+
+def _fold(watch: _Watch, modules: Mapping[str, nn.Module]) -> None:
+    """Put a `_Folded` before the blocks that occur more than once and have no other listed block inside."""
+    listed = {id(module) for module in modules.values()}
+    prints = {
+        name: structure_key(module)
+        for name, module in modules.items()
+        if not any(id(part) in listed for part in module.modules() if part is not module)
+    }
+    often = Counter(p for p in prints.values() if p is not None)
+    known: dict[Any, _Known] = {}
+    for name, module in modules.items():
+        if prints.get(name) is not None and often[prints[name]] > 1:
+            module.forward = _Folded(watch, known, prints[name], module.forward)

@@ -1,0 +1,194 @@
+"""Whether heads fit the blocks where they are wanted: asked of a weightless copy before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import nn
+
+from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError, first_line
+from classykit.features import Features, main_tensor
+from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
+from classykit.memory import refuse_weights_of
+from classykit.meta import dtype_of, meta_twin, weightless
+from classykit.models.taps import Reading
+
+if TYPE_CHECKING:
+    from classykit.models.classy_model import ClassyModel
+
+PROBE_BATCH = 11  # unlikely to be a size that a model has by itself, so it marks the batch dimension
+
+
+class Probed(NamedTuple):
+    """What a block was found to give: of which kind, as a meta tensor, and how it is to be read."""
+
+    features: Features | None
+    output: Any
+    reading: Reading
+
+
+def probe(model: ClassyModel, paths: set[str]) -> dict[str, Probed]:
+    """Pass an empty batch through a meta copy: what the blocks at these paths give, in the order they end."""
+    twin = meta_twin(model, without=model._heads)
+    shape = twin.input_shape
+    square = len(shape) < 3 or shape[-1] == shape[-2]
+    outputs: dict[str, tuple[int | str | None, Any, int]] = {}
+
+    def note(path: str, module: nn.Module, args: Any, output: Any) -> None:
+        if path not in outputs:
+            key, output = main_tensor(output, PROBE_BATCH, square)
+            outputs[path] = key, output, getattr(output, "_version", 0)
+
+    for path in paths:
+        twin.get_submodule(path).register_forward_hook(partial(note, path))
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        twin.forward(twin.example_input(PROBE_BATCH, "meta"))
+    return {
+        path: Probed(
+            Features.of(output, PROBE_BATCH, square),
+            output,
+            Reading(key, clone=getattr(output, "_version", 0) != version),
+        )
+        for path, (key, output, version) in outputs.items()
+    }
+
+
+def blocks_that_run(model: ClassyModel, blocks: Iterable[str], prefix: str) -> list[str]:
+    """The blocks that run and give features, in the order in which they end.
+
+    A part whose output is of no known kind (windows folded into the batch, say) is not listed: the nearest
+    module around it that gives features stands for it. As defined where no meta pass is possible.
+    """
+    blocks = list(blocks)
+    around = {path[:i] for path in blocks for i, c in enumerate(path) if c == "."}
+    try:
+        seen = probe(model, {prefix + path for path in (*blocks, *around)})
+    except Exception:  # whatever a stranger's code does on meta tensors
+        return blocks
+    known = {path for path in (*blocks, *around) if prefix + path in seen and seen[prefix + path].features}
+    chosen = set(blocks) & known
+    for path in blocks:
+        if path not in known and prefix + path in seen:
+            chosen.add(next((a for a in _ancestors(path) if a in known), ""))
+    chosen = {path for path in chosen if not any(a in chosen for a in _ancestors(path))}
+    order = [path.removeprefix(prefix) for path in seen]
+    return [path for path in order if path in chosen]
+
+
+def _ancestors(path: str) -> list[str]:
+    """The modules around ``path``, nearest first: "a.b.c" -> ["a.b", "a"]."""
+    parts = path.split(".")
+    return [".".join(parts[:i]) for i in range(len(parts) - 1, 0, -1)]
+
+
+def heads_fitted(
+    model: ClassyModel, wanted: list[tuple[str, str, ClassyHead | Mapping[str, Any]]], taken: Iterable[str]
+) -> tuple[list[tuple[str, ClassyHead]], dict[str, Reading]]:
+    """Build what is wanted at ``(block name, path, head or config)`` and check it; changes nothing.
+
+    Also says how the blocks' features are to be read.
+    """
+    ids = set(taken)
+    try:
+        seen = probe(model, {path for _, path, _ in wanted}) if wanted else {}
+    except ClassyKitError:
+        raise
+    except Exception:  # the model cannot run on meta tensors: heads then say themselves what they take
+        seen = None
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    checked: list[tuple[str, ClassyHead | Callable[[], ClassyHead]]] = []
+    readings, described = {}, []
+    for block, path, head in wanted:
+        if seen is not None and path not in seen:
+            raise BlockError(f"block {block!r} does not run in a forward pass, so it gives nothing to a head.")
+        # where nothing is known, a copy is the safe assumption
+        features, output, readings[block] = seen[path] if seen is not None else (None, None, Reading(clone=True))
+        if not isinstance(head, (ClassyHead, Mapping)):
+            raise ConfigError(f"A head is a ClassyHead or a head's config, not {head!r}.")
+        build = None
+        if not isinstance(head, ClassyHead):
+            kind, keys = _completed(head, block, features, output)
+            build = partial(_build, model, kind, keys, device)
+            if kind.Config is None:  # one's own, whose constructor may do anything: it runs once
+                head, build = build(), None
+            else:
+                with weightless():
+                    head = kind.from_config(keys).to(dtype=dtype_of(model))
+                described.append(head)
+        if head.unique_id in ids:
+            raise HeadError(f"The model already has a head {head.unique_id!r}; choose another unique_id.")
+        ids.add(head.unique_id)
+        if features is not None:
+            _check_fit(head, block, features, output)
+        checked.append((block, build or head))
+    if device.type != "meta":
+        names = " and ".join(repr(head.unique_id) for head in described)
+        refuse_weights_of(described, device, f"head {names}")
+    # weights are made now that all of them fit
+    return [(block, h if isinstance(h, ClassyHead) else h()) for block, h in checked], readings
+
+
+def _completed(
+    config: Mapping[str, Any], block: str, features: Features | None, output: Any
+) -> tuple[type[ClassyHead], dict[str, Any]]:
+    """The head's class, and its config with what the block settles (``in_plane``)."""
+    if not all(isinstance(key, str) for key in config):
+        raise ConfigError(f"The keys of a head's config are strings: {dict(config)!r}.")
+    if "name" not in config:
+        raise ConfigError(f"The head config {dict(config)!r} lacks the key 'name'; list_heads() gives the names.")
+    kind, keys = HEADS[config["name"]], dict(config)
+    if features is not None:
+        _refuse_misfit(kind, keys.get("unique_id"), block, features)
+        for key, value in kind.keys_for(features).items():
+            keys.setdefault(key, value)
+    elif "in_plane" not in keys and kind.Config is not None and "in_plane" in kind.Config.model_fields:
+        gave = "its shapes cannot be worked out beforehand" if output is None else f"it gives {_say(output)}"
+        raise HeadError(f"in_plane cannot be inferred for head {keys.get('unique_id')!r} at {block}: {gave}.")
+    return kind, keys
+
+
+def _build(model: ClassyModel, kind: type[ClassyHead], keys: Mapping[str, Any], device: torch.device) -> ClassyHead:
+    """A head with weights, in the model's dtype and mode."""
+    with torch.device(device):
+        head = kind.from_config(keys)
+    return head.to(dtype=dtype_of(model)).train(model.training)
+
+
+def _refuse_misfit(kind: type[ClassyHead], unique_id: Any, block: str, features: Features) -> None:
+    reason = kind.misfit(features)
+    if reason is not None:
+        fitting = ", ".join(heads_that_fit(features))
+        raise HeadError(
+            f"head {unique_id!r} ({kind.registered_name or kind.__name__}) {reason}; "
+            f"{block} gives {_kind_words(features)}. Heads that fit: {fitting}."
+        )
+
+
+def _check_fit(head: ClassyHead, block: str, features: Features, output: torch.Tensor) -> None:
+    """Raise HeadError when ``head`` cannot take these features, in the words of DESIGN's rule 5."""
+    _refuse_misfit(type(head), head.unique_id, block, features)
+    in_plane = getattr(head, "in_plane", None)
+    if in_plane is not None and in_plane != features.channels:
+        raise HeadError(
+            f"head {head.unique_id!r} expects {in_plane} channels, {block} gives {features}: "
+            f"use in_plane={features.channels}, or leave it out to have it inferred."
+        )
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            meta_twin(head)(output.to(dtype_of(head)))
+    except Exception as error:
+        raise HeadError(
+            f"head {head.unique_id!r} cannot take {block}'s {_kind_words(features)}: {first_line(error)}"
+        ) from None
+
+
+def _kind_words(features: Features) -> str:
+    words = {"map2d": "a 2-D map", "map3d": "a 3-D map", "tokens": "tokens", "vector": "a vector"}
+    return f"{words[features.kind]} {features}"
+
+
+def _say(output: Any) -> str:
+    return f"a tensor of shape {tuple(output.shape)}" if isinstance(output, torch.Tensor) else type(output).__name__

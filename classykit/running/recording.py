@@ -1,0 +1,99 @@
+"""What blocks give in one pass, recorded by hooks; the pass ends as soon as all of them have run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from classykit.errors import BlockError, DeviceError, ShapeError
+from classykit.features import main_tensor
+from classykit.harmless import harmless
+from classykit.models.blocks import resolve_block
+from classykit.models.classy_model import ClassyModel
+from classykit.running.memory_fit import is_out_of_memory
+
+
+class _AllSeen(Exception):
+    """Ends a pass once every block that was asked for has run."""
+
+
+def record(
+    model: nn.Module,
+    x: Any,
+    names: Iterable[str],
+    grad: bool = False,
+    on_block: Callable[[str], None] | None = None,
+) -> dict[str, torch.Tensor]:
+    """{block: what it gave}, from a pass of ``model`` on ``x`` in eval mode; see `classykit.capture`."""
+    model = getattr(model, "_orig_mod", model)  # hooks of a compiled model do not run: use what it compiles
+    paths = {name: _path_of(model, name) for name in names}
+    if not paths:
+        return {}
+    overwritten: set[str] = set()
+    with harmless(model), torch.set_grad_enabled(grad):
+        while True:
+            seen = _pass(model, x, set(paths.values()), overwritten, on_block and partial(_tell, on_block, paths))
+            changed = {p for p, (out, version) in seen.items() if version is not None and out._version != version}
+            if not changed:
+                break
+            overwritten |= changed  # once more, with copies where they are needed: rare, so not the default
+    missing = [name for name, path in paths.items() if path not in seen]
+    if missing:
+        raise BlockError(f"{', '.join(map(repr, missing))} did not run in the forward pass: nothing to capture.")
+    return {name: seen[path][0] for name, path in paths.items()}
+
+
+def _path_of(model: nn.Module, name: str) -> str:
+    if isinstance(model, ClassyModel):
+        return model.find_block(name)[1]
+    return resolve_block(model, {}, name)[1]
+
+
+def _tell(on_block: Callable[[str], None], paths: dict[str, str], path: str) -> None:
+    for name, of_name in paths.items():
+        if of_name == path:
+            on_block(name)
+
+
+def _pass(
+    model: nn.Module, x: Any, paths: set[str], cloned: set[str], on_path: Callable[[str], None] | None
+) -> dict[str, tuple[Any, int | None]]:
+    """One pass: {path: (output, its version, None for a copy or no tensor)}."""
+    seen: dict[str, tuple[Any, int | None]] = {}
+    first = next(iter(x.values()), None) if isinstance(x, dict) else x
+    batch_size = first.shape[0] if isinstance(first, torch.Tensor) and first.ndim else 0
+    thread = threading.get_ident()  # another thread may be using the same model
+
+    def note(path: str, module: nn.Module, args: Any, output: Any) -> None:
+        if threading.get_ident() != thread or path in seen:
+            return
+        output = main_tensor(output, batch_size)[1]
+        is_tensor = isinstance(output, torch.Tensor)
+        if is_tensor and path in cloned:
+            seen[path] = (output.clone(), None)
+        else:
+            seen[path] = (output, output._version if is_tensor and not output.is_inference() else None)
+        if on_path is not None:
+            on_path(path)
+        if len(seen) == len(paths):
+            raise _AllSeen
+
+    handles = [model.get_submodule(p).register_forward_hook(partial(note, p)) for p in paths]
+    try:
+        model(x)
+    except _AllSeen:
+        pass
+    except (RuntimeError, ValueError, TypeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise DeviceError(f"Memory ran out: {error}. Give fewer inputs, or choose a smaller model.") from error
+        shape = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
+        raise ShapeError(f"{type(model).__name__} could not run on an input of {shape}: {error}") from error
+    finally:
+        for handle in handles:
+            handle.remove()
+    return seen

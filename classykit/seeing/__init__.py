@@ -1,0 +1,1 @@
+"""What a model sees: what its blocks give, and how that looks."""

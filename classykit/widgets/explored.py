@@ -1,0 +1,155 @@
+"""The model under exploration: described on the meta device, allocated once something must run."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from classykit.errors import ConfigError, DeviceError, ShapeError
+from classykit.heads.classy_head import ClassyHead
+from classykit.inspecting.inspection import Inspection, inspect
+from classykit.meta import dtype_of, shared_twin
+from classykit.models.classy_model import Adapter, ClassyModel
+from classykit.models.factory import MODELS, build_model
+from classykit.running.memory_fit import allocate, check_fits
+from classykit.weights.pretrained import PACKAGED, is_available, load_pretrained
+
+
+class Explored:
+    """A described model, or a module of the user's, with the heads that are attached while exploring.
+
+    Args:
+        model: a name, a config, or an nn.Module. A module is never changed: what is explored is a copy of its
+            module tree that shares its weights.
+    """
+
+    def __init__(self, model: str | Mapping[str, Any] | nn.Module):
+        self.live: ClassyModel | None = None
+        self.adopted: str | None = None
+        if isinstance(model, nn.Module):
+            self.adopted = type(model.model if isinstance(model, Adapter) else model).__name__
+            self._described = ClassyModel.from_model(shared_twin(model)).eval()
+            if all(p.device.type != "meta" for p in model.parameters()):
+                self.live = self._described
+        elif isinstance(model, (str, Mapping)):
+            self._described = build_model(model, device="meta").eval()
+        else:
+            raise ConfigError(f"explore takes a name, a config or an nn.Module, not {type(model).__name__}.")
+        try:
+            self.inspection: Inspection = self._inspect()
+        except ShapeError as error:
+            if self.adopted and not isinstance(model, ClassyModel):  # the shape of its input was a guess
+                error.args = (
+                    f"{error} If {self.adopted} takes other inputs, say which, as in "
+                    "ck.explore(ck.ClassyModel.from_model(module, input_shape=(3, 16, 112, 112))).",
+                )
+            raise
+
+    def _inspect(self) -> Inspection:
+        return inspect(self._described).require()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What describes the model now, heads included."""
+        return self._described.config
+
+    @property
+    def name(self) -> str:
+        """The registered name, or the class of an adopted module."""
+        return self.inspection.name
+
+    @property
+    def family(self) -> str:
+        """Class of the model's family."""
+        return self.adopted or MODELS[self.config["name"]].cls.__name__
+
+    @property
+    def packaged(self) -> bool:
+        """Whether trained weights of exactly this trunk come with a package, installed or not."""
+        return self.adopted is None and self.config["name"] in PACKAGED and not set(self.config) - {"name", "heads"}
+
+    @property
+    def trained(self) -> str | None:
+        """What the weights were trained on; None for random weights."""
+        if self.adopted is not None:
+            return self._described.weights
+        return PACKAGED[self.config["name"]].trained_on if self.packaged and is_available(self.config["name"]) else None
+
+    @property
+    def model(self) -> ClassyModel:
+        """The model: on the meta device until it has been allocated."""
+        return self.live if self.live is not None else self._described
+
+    @property
+    def preprocessing(self) -> Any:
+        """How pictures become inputs, when the weights come with that."""
+        if self.trained and self.adopted is None:
+            return PACKAGED[self.config["name"]].preprocessing
+        return self.model.preprocessing
+
+    @property
+    def dtype(self) -> str:
+        """ "float32" """
+        return str(dtype_of(self._described)).removeprefix("torch.")
+
+    def heads(self) -> dict[str, tuple[str, ClassyHead]]:
+        """{unique_id: (block, head)}."""
+        return {h.unique_id: (block, h) for block, heads in self._described.get_heads().items() for h in heads}
+
+    def attach_head(self, block: str, head: ClassyHead | str, unique_id: str | None, keys: dict[str, Any]) -> str:
+        """Attach a head wherever the model stands; all or nothing. Returns its unique_id."""
+        with torch.random.fork_rng(devices=[]):  # exploring does not spend the user's random numbers
+            attached = self._described.attach_head(block, copy.deepcopy(head), unique_id=unique_id, **keys)
+        if self.live is not None and self.live is not self._described:
+            self._attach_live(self.live, block, attached)
+        self.inspection = self._inspect()
+        return attached.unique_id
+
+    @staticmethod
+    def _attach_live(live: ClassyModel, block: str, described: ClassyHead) -> None:
+        """Give the allocated model the described head: with its weights when it has some, else random ones."""
+        if any(p.device.type == "meta" for p in described.parameters()):
+            with torch.random.fork_rng(devices=[]):
+                live.add_heads_from_configs([{**described.config, "fork_block": block}])
+        else:
+            live.attach_head(block, copy.deepcopy(described).to(next(live.parameters()).device))
+
+    def remove_head(self, unique_id: str) -> None:
+        """Remove a head wherever the model stands."""
+        self._described.remove_head(unique_id)
+        if self.live is not None and self.live is not self._described:
+            self.live.remove_head(unique_id)
+        self.inspection = self._inspect()
+
+    def go_live(self, device: str) -> ClassyModel:
+        """The model with weights on ``device``, allocated when it was not; DeviceError when it does not fit."""
+        if self.live is None:
+            if self.adopted is not None:
+                raise DeviceError(f"{self.adopted} has no weights (it is on the meta device), so it cannot run.")
+            self.live = self._allocate(device)
+        if not self.is_live_on(device):
+            check_fits(self.inspection, device)
+            # an adopted module shares its weights with the user's, which stays where it is
+            self.live = (copy.deepcopy(self.live) if self.adopted else self.live).to(device)
+        return self.live
+
+    def is_live_on(self, device: str) -> bool:
+        """Whether its weights are on ``device`` already."""
+        if self.live is None:
+            return False
+        return next(self.live.parameters(), torch.empty(0)).device == torch.device(device)
+
+    def _allocate(self, device: str) -> ClassyModel:
+        if self.trained:
+            check_fits(self.inspection, device)
+            model = load_pretrained(self.config["name"])
+        else:
+            trunk = {k: v for k, v in self.config.items() if k != "heads"}
+            model = allocate(trunk, self.inspection, device)
+        for block, head in self.heads().values():
+            self._attach_live(model, block, head)
+        return model.eval()

@@ -1,0 +1,330 @@
+"""classykit.run: the same results as a plain pass, in batches that fit, whatever happens on the way."""
+
+import copy
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import classykit as ck
+from classykit.errors import BlockError, ConfigError, DeviceError, ImageError, Interrupted, ShapeError
+from classykit.heads import ClassyHead
+from classykit.running.placement import Place
+
+
+class Limited(nn.Module):
+    """Runs out of memory on batches above its limit, as a CUDA device or the CPU's allocator would."""
+
+    def __init__(self, limit, error=None):
+        super().__init__()
+        error = error or torch.cuda.OutOfMemoryError("CUDA out of memory")
+        self.fc, self.limit, self.error, self.seen = nn.Linear(3, 2), limit, error, []
+
+    def forward(self, x):
+        self.seen.append(len(x))
+        if len(x) > self.limit:
+            raise self.error
+        return self.fc(x)
+
+
+class Interrupting(ClassyHead):
+    """Presses the stop button in its ``after``-th pass."""
+
+    def __init__(self, unique_id, after):
+        super().__init__(unique_id)
+        self.after, self.passes, self.armed = after, 0, False
+
+    def forward(self, x):
+        if self.armed and not x.is_meta:
+            self.passes += 1
+            if self.passes == self.after:
+                raise KeyboardInterrupt
+        return x.mean((2, 3))
+
+
+def plain(model, x):
+    with torch.no_grad():
+        return model.eval()(x)
+
+
+class TestResults:
+    def test_of_every_family(self, light, input_for):
+        model = ck.build_model(light)
+        x = input_for(model, batch=5)
+        result = ck.run(model, x, device="cpu", dtype="float32", batch_size=2)
+        torch.testing.assert_close(result.output, plain(model, x), rtol=1e-4, atol=1e-5)
+        assert result.images == 5 and result.batch_size == 2 and result.seconds > 0 and not result.output.requires_grad
+        assert not result.output.is_inference() and result.trunk is None
+
+    @pytest.mark.parametrize("batch_size", [1, 2, 3, 7, "auto"])
+    @pytest.mark.parametrize("channels_last", [True, False])
+    def test_in_any_batches(self, batch_size, channels_last, small):
+        model, _ = small
+        x = torch.randn(7, 3, 32, 32)
+        result = ck.run(model, x, "cpu", "float32", batch_size, channels_last=channels_last)
+        torch.testing.assert_close(result.output, plain(model, x), rtol=1e-4, atol=1e-5)
+        assert result.place.channels_last is channels_last
+
+    def test_trunk_and_heads(self, small):
+        model, x = small
+        trunk = plain(model, x)
+        model.attach_head("block0-0", "fully_connected", unique_id="a", num_classes=3)
+        model.attach_head("block1-0", "fully_connected", unique_id="b", num_classes=4)
+        result = ck.run(model, x, dtype="float32", batch_size=1, trunk=True)
+        wanted = plain(model, x)
+        assert result.output.keys() == wanted.keys() == {"a", "b"}
+        for name in wanted:
+            torch.testing.assert_close(result.output[name], wanted[name], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(result.trunk, trunk, rtol=1e-4, atol=1e-5)
+        model.clear_heads()
+        without = ck.run(model, x, batch_size=1, trunk=True)
+        assert without.trunk is without.output
+
+    def test_features_from_the_same_passes(self, small):
+        model, _ = small
+        x, names = torch.randn(5, 3, 32, 32), ["block0-0", "blocks.0.block0-0.bn"]
+        result = ck.run(model, x, dtype="float32", batch_size=2, blocks=names, channels_last=False)
+        wanted = ck.capture(model, x, names)
+        assert list(result.features) == names
+        for name in names:
+            torch.testing.assert_close(result.features[name], wanted[name], rtol=1e-4, atol=1e-5)
+        with pytest.raises(BlockError, match="block9"):
+            ck.run(model, x, blocks=["block9-0"])
+
+    @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), (torch.bfloat16, 0.05)])
+    def test_in_another_type(self, dtype, tolerance, small):
+        model, x = small
+        result = ck.run(model, x, dtype=dtype)
+        wanted = plain(copy.deepcopy(model).double(), x.double())
+        assert result.output.dtype == torch.float32 and next(model.parameters()).dtype == torch.float32
+        error = (result.output - wanted).abs().max() / wanted.abs().max()
+        assert error < max(tolerance, 1e-6)
+
+    def test_a_model_keeps_its_own_type(self, small):
+        model, x = small
+        result = ck.run(model.double(), x)
+        assert result.output.dtype == torch.float64 and result.place.dtype == torch.float64
+
+    def test_a_dict_with_the_batch(self):
+        sizes = {"num_blocks": [1], "stem_planes": 4, "stage_planes": 4, "clip_crop_size": 16, "frames_per_clip": 4}
+        model = ck.build_model("r3d_18", **sizes, input_key="video")
+        x = {"video": torch.rand(3, 3, 4, 16, 16)}
+        result = ck.run(model, x, dtype="float32", batch_size=2, blocks=["stem-path0"])
+        torch.testing.assert_close(result.output, plain(model, x), rtol=1e-4, atol=1e-5)
+        assert result.features["stem-path0"].shape == (3, 4, 4, 8, 8)
+        with pytest.raises(ShapeError, match=r"no 'video'.*clip"):
+            ck.run(model, {"clip": x["video"]})
+        with pytest.raises(ShapeError, match="same batch"):
+            ck.run(model, {})
+
+    def test_several_outputs(self):
+        class Two(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(3, 2)
+
+            def forward(self, x):
+                return self.fc(x), {"again": [x]}
+
+        x = torch.randn(5, 3)
+        first, second = ck.run(Two(), x, batch_size=2).output
+        assert first.shape == (5, 2) and torch.equal(second["again"][0], x)
+
+    def test_a_block_that_gives_several_things(self):
+        class Pair(nn.Module):
+            def forward(self, x):
+                return (7, 7), x.relu()
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.pair, self.last = Pair(), nn.Conv2d(3, 2, 1)
+
+            def forward(self, x):
+                return self.last(self.pair(x)[1])
+
+        model, x = ck.ClassyModel.from_model(Net()), torch.randn(3, 3, 7, 7)
+        got = ck.run(model, x, batch_size=2, dtype="float32", blocks=["pair"]).features["pair"]
+        assert torch.equal(got, x.relu())
+
+    def test_progress(self, small):
+        told = []
+        ck.run(*small, on_block=lambda done, total: told.append((done, total)))
+        assert told == [(i + 1, 4) for i in range(4)]
+
+
+class TestPictures:
+    @pytest.fixture
+    def model(self):
+        torch.manual_seed(0)
+        return ck.build_model("resnet18", small_input=True, init_planes=8, num_blocks=[1, 1, 1, 1])
+
+    def test_are_loaded_and_preprocessed(self, model):
+        pictures = [np.full((40, 50, 3), v, np.uint8) for v in (0, 90, 255)]
+        x = torch.cat([ck.preprocess(p, model) for p in pictures])
+        result = ck.run(model, pictures, dtype="float32", batch_size=2, channels_last=False)
+        torch.testing.assert_close(result.output, plain(model, x), rtol=1e-4, atol=1e-5)
+        one = ck.run(model, pictures[1], dtype="float32", channels_last=False)
+        assert one.images == 1
+        torch.testing.assert_close(one.output, result.output[1:2], rtol=1e-4, atol=1e-5)
+
+    def test_mixed_with_tensors(self, model):
+        x = torch.randn(3, *model.input_shape)
+        wanted = ck.run(model, x, dtype="float32").output
+        for images in ([*x], (t for t in x), [x[:1], x[1:2], x[2]]):
+            torch.testing.assert_close(ck.run(model, images, dtype="float32").output, wanted, rtol=1e-4, atol=1e-5)
+        assert ck.run(model, x[0]).output.shape[0] == 1
+
+    @pytest.mark.parametrize("images, kind", [
+        ([], ConfigError), (torch.zeros(0, 3, 32, 32), ConfigError), ("no such picture", ImageError),
+        ([None], ImageError), (torch.tensor(3.0), ShapeError),
+    ])  # fmt: skip
+    def test_what_is_none(self, images, kind, model):
+        with pytest.raises(kind):
+            ck.run(model, images)
+
+
+class TestMemory:
+    @pytest.mark.parametrize("error", [
+        torch.cuda.OutOfMemoryError("CUDA out of memory"), MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
+    ])  # fmt: skip
+    def test_a_batch_that_runs_out_is_halved(self, error):
+        model, x = Limited(3, error), torch.randn(10, 3)
+        with pytest.warns(RuntimeWarning, match="halved to 4"), pytest.warns(RuntimeWarning, match="halved to 2"):
+            result = ck.run(model, x, batch_size=8, dtype="float32")
+        assert torch.equal(result.output, model.fc(x)) and result.batch_size == 2
+        assert [n for n in model.seen if n <= 3] == [2] * 5 and "halved to 2" in str(result)
+
+    def test_when_not_even_one_fits(self):
+        with pytest.warns(RuntimeWarning), pytest.raises(DeviceError, match=r"cpu ran out of memory.*smaller"):
+            ck.run(Limited(0), torch.randn(4, 3))
+
+    def test_really(self):
+        """In a process that may not take more than 400 MB besides what it has."""
+        code = """if True:
+            import resource, warnings, torch, classykit as ck
+            torch.set_num_threads(1)
+            model = ck.build_model("resnet18")
+            x = torch.randn(16, 3, 224, 224)
+            wanted = ck.run(model, x[:2], dtype="float32", batch_size=1, channels_last=False).output
+            taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (taken + 80_000_000,) * 2)
+            with warnings.catch_warnings(record=True) as said:
+                warnings.simplefilter("always")
+                result = ck.run(model, x, dtype="float32", batch_size=16, channels_last=False)
+            assert any("halved" in str(w.message) for w in said), said
+            assert result.batch_size < 16 and result.output.shape == (16, 512, 7, 7)
+            torch.testing.assert_close(result.output[:2], wanted, rtol=1e-3, atol=1e-4)
+            print("fine")
+        """
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stdout == "fine\n", done.stderr
+
+    def test_a_batch_that_would_not_fit_is_made_smaller_before(self, small, monkeypatch):
+        model, _ = small
+        x = torch.randn(6, 3, 32, 32)
+        i = ck.inspect(model, (3, 32, 32))
+        of_one = i.peak_memory(batch_size=1).activations
+        monkeypatch.setattr("classykit.running.memory_fit.free_memory", lambda device: int(3.5 * of_one / 0.9))
+        with pytest.warns(RuntimeWarning, match="3 at a time"):
+            result = ck.run(model, x, batch_size=6, dtype="float32")
+        assert result.batch_size == 3 and result.output.shape[0] == 6
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what was not asked for needs no word
+            assert ck.run(model, x, dtype="float32").batch_size == 3
+
+    def test_a_model_that_cannot_fit_is_refused_before_it_is_allocated(self, monkeypatch):
+        i = ck.inspect("vit_l_16")
+        monkeypatch.setattr("classykit.running.memory_fit.free_memory", lambda device: i.param_bytes // 2)
+        monkeypatch.setattr("classykit.running.memory_fit.build_model", lambda *a, **k: pytest.fail("was allocated"))
+        with pytest.raises(DeviceError, match=r"vit_l_16 is too big for cpu: about 1.21 GB.*vit_b_32 is the largest"):
+            ck.run("vit_l_16", torch.zeros(1, 3, 224, 224), device="cpu")
+
+    def test_a_copy_that_cannot_fit_is_refused_before_it_is_made(self, small, monkeypatch):
+        monkeypatch.setattr("classykit.running.memory_fit.free_memory", lambda device: 1000)
+        monkeypatch.setattr(Place, "settle", lambda *a: pytest.fail("was copied"))
+        with pytest.raises(DeviceError, match="resnext is too big for cpu"):
+            ck.run(*small, dtype="float64")
+
+
+class TestInterruption:
+    def test_within_a_batch(self, small, everything, assert_same):
+        model, _ = small
+        x = torch.randn(8, 3, 32, 32)
+        head = Interrupting("stop", after=3)
+        model.attach_head("block1-0", head)
+        wanted = plain(model, x)
+        model.train()
+        before = everything(model)
+        head.armed = True
+        with pytest.raises(Interrupted, match="after 4 of 8 images") as caught:
+            ck.run(model, x, dtype="float32", batch_size=2)
+        assert isinstance(caught.value, KeyboardInterrupt) and head.passes == 3
+        partial = caught.value.result
+        assert partial.images == 4 and "Interrupted" in str(partial)
+        torch.testing.assert_close(partial.output, wanted[:4], rtol=1e-4, atol=1e-5)
+        assert_same(before, everything(model))
+        head.armed = False
+        torch.testing.assert_close(ck.run(model, x, dtype="float32").output, wanted, rtol=1e-4, atol=1e-5)
+
+    def test_before_anything_was_done(self, small):
+        model, x = small
+        head = Interrupting("stop", after=1)
+        model.attach_head("block1-0", head)
+        head.armed = True
+        with pytest.raises(Interrupted) as caught:
+            ck.run(model, x)
+        assert caught.value.result.images == 0 and caught.value.result.output is None
+
+
+@pytest.mark.parametrize("keys", [{}, {"dtype": "float64"}, {"dtype": torch.bfloat16, "channels_last": True}])
+@pytest.mark.parametrize("problem", [None, RuntimeError("size mismatch"), ZeroDivisionError("odd")])
+def test_the_model_is_left_as_it_was(keys, problem, small, everything, assert_same):
+    class Failing(ClassyHead):
+        failing = False
+
+        def forward(self, x):
+            if self.failing:
+                raise problem
+            return x
+
+    model, x = small
+    model.attach_head("block0-0", Failing("f"))
+    model.train()
+    model(x).sum().backward()
+    before = everything(model)
+    Failing.failing = problem is not None
+    if problem is None:
+        ck.run(model, x, **keys)
+    else:
+        with pytest.raises(ShapeError if isinstance(problem, RuntimeError) else ZeroDivisionError, match=str(problem)):
+            ck.run(model, x, **keys)
+    assert_same(before, everything(model))
+
+
+@pytest.mark.parametrize("x, words", [
+    (torch.zeros(1, 5, 8, 8), r"ResNeXt cannot run on an input of \(1, 5, 8, 8\).*C = 3"),
+    ({"x": torch.zeros(2, 3)}, r"ResNeXt cannot run on an input of \{'x': \(2, 3\)\}"),
+])  # fmt: skip
+def test_an_input_that_does_not_fit(x, words, small):
+    with pytest.raises(ShapeError, match=words):
+        ck.run(small[0], x)
+
+
+def test_names_and_configs_are_built():
+    result = ck.run("resnet18", torch.zeros(1, 3, 64, 64), device="cpu")
+    assert result.output.shape == (1, 512, 2, 2) and "Untrained" in str(result)
+    with pytest.raises(DeviceError, match="meta"):
+        ck.run(ck.build_model("resnet18", device="meta"), torch.zeros(1, 3, 64, 64))
+    with pytest.raises(ConfigError, match="batch_size"):
+        ck.run("resnet18", torch.zeros(1, 3, 64, 64), batch_size=0)
+
+
+def test_in_words(small):
+    text = str(ck.run(*small, device="cpu", dtype="float32", batch_size=2))
+    assert "2 images in" in text and "cpu, float32, channels last, 2 at a time" in text and "(2, 64, 4, 4)" in text
