@@ -33,6 +33,7 @@ MODELS: Registry[ModelEntry] = Registry("model")
 def register_model(name: str, **defaults: Any) -> Callable[[type], type]:
     """Class decorator that makes a ClassyModel subclass buildable as ``name``, with other ``defaults``.
 
+    >>> from classykit.models import ClassyModel
     >>> @register_model("tiny_resnet_for_the_docs", num_blocks=[1, 1])
     ... class Tiny(ClassyModel): ...
 

@@ -371,7 +371,7 @@ class TestOperations:
             (lambda x: x.flip(-1), (), "unknown (positions out of order in f)"),
             (lambda x: x[:, :, torch.arange(16, device=x.device).flip(0)], (),
              "unknown (positions picked by index in f)"),
-            (_shift, (), "unknown (writing in site)"),
+            (_shift, (), "unknown (writing in place)"),
             (_rows_of_a_stack, (), "unknown (positions side by side in f)"),
             (lambda x: x + x[:, :, :1], (), "unknown (one position spread over many in f)"),
             (lambda x: nn.functional.interpolate(x, scale_factor=2), (), "unknown (upsampling in f)"),
