@@ -29,7 +29,7 @@ _lock = threading.Lock()
 def harmless(model: nn.Module) -> Iterator[None]:
     """Within the block ``model`` is in eval mode; afterwards all is as it was, also after an exception.
 
-    Put back are every module's mode, the buffers (where they were written to or replaced) and the random state
+    What was compiled in place runs as it was written. Put back are every module's mode, the buffers (where they were written to or replaced) and the random state
     of the CPU and of the CUDA devices that the model lives on. Weights, gradients and hooks are not touched by
     a pass in the first place. Where several threads run one model, the last to leave puts things back.
     """
@@ -40,6 +40,8 @@ def harmless(model: nn.Module) -> Iterator[None]:
             _visits[model] = _Visit(before)
             for attributes, _ in before.modes:
                 attributes["training"] = False
+            for attributes, _ in before.compiled:
+                attributes["_compiled_call_impl"] = None
         else:
             visit.guests += 1
     try:
@@ -60,6 +62,8 @@ class _Before:
         modules = list(model.modules())
         # past nn.Module.__setattr__, which for all modules of a model takes longer than some blocks take to run
         self.modes = [(vars(m), m.training) for m in modules]
+        # of a module compiled in place, whose compiled code does not know the hooks that it was given later
+        self.compiled = [(vars(m), vars(m)["_compiled_call_impl"]) for m in modules if "_compiled_call_impl" in vars(m)]
         self.buffers = [
             (m, name, b, _version(b), b.clone())
             for m in modules
@@ -76,6 +80,8 @@ class _Before:
     def restore(self) -> None:
         for attributes, training in self.modes:
             attributes["training"] = training
+        for attributes, compiled in self.compiled:
+            attributes["_compiled_call_impl"] = compiled
         for module, name, buffer, version, value in self.buffers:
             if _version(buffer) != version:
                 with torch.no_grad():

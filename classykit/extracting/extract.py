@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.errors import ConfigError, DeviceError, Interrupted, StateError
+from classykit.errors import ConfigError, Interrupted, StateError
 from classykit.extracting.digests import digest_of_weights
 from classykit.extracting.disk import pyarrow
 from classykit.extracting.extraction import Extraction
@@ -21,9 +21,8 @@ from classykit.extracting.feature_shard import Shard
 from classykit.extracting.feature_source import Items
 from classykit.extracting.feature_store import COLUMNS, Store
 from classykit.extracting.ranks import Ranks, together
-from classykit.models.blocks import resolve_block
-from classykit.models.classy_model import ClassyModel
 from classykit.running.placement import choose
+from classykit.subject import block_paths, name_of, subject_of
 
 __all__ = ["Extraction", "extract"]
 
@@ -117,7 +116,7 @@ def extract(
         items = Items(dataset, model, key, on_error)
         place = choose(model, _device(model, device, ranks), dtype)
         asked = {
-            "model": _name_of(model), "weights": digest_of_weights(model), "blocks": names, "reduce": reduce,
+            "model": name_of(model), "weights": digest_of_weights(model), "blocks": names, "reduce": reduce,
             **items.describe(),
         }  # fmt: skip
         asked = json.loads(json.dumps(asked))  # tuples become lists, as in the manifest
@@ -198,19 +197,9 @@ def _parts(numbers: range, size: int) -> list[range]:
 
 def _checked(model: Any, blocks: str | Iterable[str], reduce: str | None, on_error: str) -> tuple[nn.Module, list[str]]:
     """(the model itself, the blocks as a list)"""
-    if not isinstance(model, nn.Module):
-        raise ConfigError(
-            f"extract takes a model with its weights, not {model!r}: build it (classykit.build_model), or load it with "
-            f"trained weights (classykit.load_pretrained)."
-        )
-    model = getattr(model, "_orig_mod", model)  # of a compiled model, as `capture` does
-    if any(p.is_meta for p in model.parameters()):
-        raise DeviceError(
-            f"{type(model).__name__} is on the meta device: it has no weights to run with. Build it elsewhere."
-        )
+    model = subject_of(model).with_weights()
     names = list(dict.fromkeys([blocks] if isinstance(blocks, str) else blocks))
-    for name in names:
-        _ = model.find_block(name) if isinstance(model, ClassyModel) else resolve_block(model, {}, name)
+    block_paths(model, names)  # raises for one that is not there
     if not names:
         raise ConfigError("No block was named: give one or several, e.g. the last of model.block_names.")
     if reduce not in ("mean", None):
@@ -236,12 +225,6 @@ def _device(model: nn.Module, device: str | torch.device, ranks: Ranks) -> str |
     if device != "auto" or ranks.size == 1 or elsewhere or not torch.cuda.is_available():
         return device
     return f"cuda:{ranks.local % torch.cuda.device_count()}"
-
-
-def _name_of(model: nn.Module) -> str:
-    config = getattr(model, "config", None)
-    name = config.get("name") if isinstance(config, dict) else None
-    return str(name or type(model).__name__)
 
 
 def _text(dtype: torch.dtype) -> str:

@@ -23,6 +23,7 @@ from classykit.meta import dtype_of, empty_input, meta_twin
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.models.head_dict import is_head, is_of_head
+from classykit.subject import name_of, subject_of
 
 __all__ = ["BlockInfo", "Failure", "Inspection", "clear_cache", "inspect"]
 
@@ -64,21 +65,19 @@ def inspect(
         or not all(isinstance(n, int) and n > 0 for n in input_shape)
     ):
         raise ConfigError(f"input_shape is a tuple of positive sizes such as (3, 224, 224), not {input_shape!r}.")
-    if isinstance(model, (str, Mapping)):
-        key = _key(model, input_shape, batch_size)
-        if key is not None and key in _cache:
-            _cache.move_to_end(key)
-            return _cache[key]
-        found = _inspect(_Twins(model, None, input_shape), batch_size)
-        if key is not None:
-            _cache[key] = found
-            if len(_cache) > _REMEMBERED:
-                _cache.popitem(last=False)
-        return found
-    if not isinstance(model, nn.Module):
-        raise ConfigError(f"inspect takes a name, a config or an nn.Module, not {type(model).__name__}.")
-    model = getattr(model, "_orig_mod", model)  # what a compiled model compiles
-    return _inspect(_Twins(None, _twin_of(model), input_shape), batch_size, model)
+    subject = subject_of(model)
+    if subject.module is not None:
+        return _inspect(_Twins(None, _twin_of(subject.module), input_shape), batch_size, subject.module)
+    key = _key(subject.config, input_shape, batch_size)
+    if key is not None and key in _cache:
+        _cache.move_to_end(key)
+        return _cache[key]
+    found = _inspect(_Twins(subject.config, None, input_shape), batch_size)
+    if key is not None:
+        _cache[key] = found
+        if len(_cache) > _REMEMBERED:
+            _cache.popitem(last=False)
+    return found
 
 
 def clear_cache() -> None:
@@ -89,9 +88,8 @@ def clear_cache() -> None:
     _cache.clear()
 
 
-def _key(model: str | Mapping[str, Any], input_shape: tuple[int, ...] | None, batch_size: int) -> Any:
+def _key(config: Mapping[str, Any], input_shape: tuple[int, ...] | None, batch_size: int) -> Any:
     """What an inspection is remembered by; None for configs that are more than plain values."""
-    config = {"name": model} if isinstance(model, str) else model
     try:
         text = json.dumps(config, sort_keys=True)
         entry = MODELS[config["name"]]
@@ -134,7 +132,7 @@ def _inspect(source: _Twins, batch_size: int, original: nn.Module | None = None)
     tensors = list({id(p): p for p in twin.parameters()}.values())
     buffers = list({id(b): b for b in twin.buffers()}.values())
     return Inspection(
-        name=_name(twin),
+        name=name_of(twin),
         input_shape=shape,
         batch_size=batch_size,
         blocks=_liken(_rows(twin, paths, seen.blocks, heads, shape, batch_size)),
@@ -188,10 +186,6 @@ def _twin_of(model: nn.Module) -> ClassyModel:
             twin._install([(b, h) for b, of in twin.get_heads().items() for h in of], model._readings)
         return twin
     return ClassyModel.from_model(twin)
-
-
-def _name(model: ClassyModel) -> str:
-    return model.config.get("name", type(model).__name__)
 
 
 def row_paths(model: ClassyModel) -> dict[str, str]:

@@ -16,9 +16,9 @@ from classykit.harmless import harmless
 from classykit.measuring.benchmark_report import OK, Row
 from classykit.measuring.modes import Ready, Unavailable, out_of_memory, parts_of, peak_memory, prepare
 from classykit.measuring.timing import interleave
+from classykit.running.live import LiveModel
 from classykit.running.memory_fit import batch_that_fits, is_out_of_memory
-from classykit.running.placement import Place
-from classykit.running.subject import Subject, without_gradients
+from classykit.running.placement import Place, without_gradients
 
 
 @dataclass
@@ -33,7 +33,7 @@ class _Pass:
 class Bench:
     """Models that are measured in turns; they are settled anew only where type or layout change."""
 
-    def __init__(self, subjects: list[Subject], seconds: float):
+    def __init__(self, subjects: list[LiveModel], seconds: float):
         self.subjects, self.seconds = subjects, seconds
         self.place: Place | None = None
         self.settled: dict[str, nn.Module | str] = {}  # a model, or why there is none
@@ -73,7 +73,7 @@ class Bench:
             except DeviceError as error:
                 self.settled[s.name] = str(error)
 
-    def _ready(self, s: Subject, mode: str, size: int) -> _Pass | str:
+    def _ready(self, s: LiveModel, mode: str, size: int) -> _Pass | str:
         """The pass, warmed up; or why there is none."""
         model, place = self.settled[s.name], self.place
         if isinstance(model, str):

@@ -14,8 +14,8 @@ from classykit.measuring.benchmark_report import Benchmark, Row
 from classykit.measuring.machine import machine
 from classykit.measuring.matmul_peak import matmul_peak
 from classykit.measuring.modes import MODES, parts_of
-from classykit.running.placement import Place, choose
-from classykit.running.subject import Subject, named, on, subject
+from classykit.running.live import LiveModel, live, named
+from classykit.running.placement import Place, choose, on
 
 __all__ = ["Benchmark", "Row", "benchmark"]
 
@@ -67,7 +67,7 @@ def benchmark(
     ('ok', True)
     """
     sizes, modes, seconds = _sizes(batch_sizes), _modes(modes), _seconds(seconds)
-    subjects = named(subject(m, device, input_shape, name) for name, m in [(None, model), *_others(compare)])
+    subjects = named(live(m, device, input_shape, name) for name, m in [(None, model), *_others(compare)])
     places = list(
         dict.fromkeys(choose(subjects[0].model, device, t, channels_last=False) for t in _listed(dtypes, "dtypes"))
     )
@@ -98,7 +98,7 @@ def benchmark(
     return done
 
 
-def _notes(subjects: list[Subject]) -> list[str]:
+def _notes(subjects: list[LiveModel]) -> list[str]:
     """What is to be said of the models, of several at once where it is the same."""
     of_note: dict[str, list[str]] = {}
     for s in subjects:

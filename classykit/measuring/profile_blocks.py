@@ -22,9 +22,10 @@ from classykit.measuring.machine import machine
 from classykit.measuring.profile_report import BlockProfile, Profile
 from classykit.models.classy_model import ClassyModel
 from classykit.running.batches import Batches, shapes
+from classykit.running.live import LiveModel, live
 from classykit.running.memory_fit import batch_that_fits, is_out_of_memory
-from classykit.running.placement import Place, choose, synchronize
-from classykit.running.subject import Subject, on, subject, without_gradients
+from classykit.running.placement import Place, choose, on, synchronize, without_gradients
+from classykit.subject import subject_of
 
 __all__ = ["BlockProfile", "Profile", "profile_blocks"]
 
@@ -79,28 +80,25 @@ def profile_blocks(
         return _Measuring(found, settled, parts, place, place.put(x), n).measure(float(seconds), progress)
 
 
-def _given(model: Any, x: Any, device: str | torch.device) -> tuple[Subject, Any, int]:
+def _given(model: Any, x: Any, device: str | torch.device) -> tuple[LiveModel, Any, int]:
     """(the model, with an inspection for such inputs; the batch; how many inputs it has)"""
-    if not isinstance(model, nn.Module):
-        found = subject(model, device)
+    subject = subject_of(model)
+    if subject.module is None or x is None:
+        found = live(model, device)
         if x is None:
             return found, found.example(1), 1
         source = Batches(x, found.model)
-        batch = source.batch(0, len(source))
         if source.shape is not None and source.shape != found.inspection.input_shape:
-            found = replace(found, shape=source.shape, inspection=inspect(model, source.shape).require())
-        return found, batch, len(source)
-    model = getattr(model, "_orig_mod", model)
-    if x is None:
-        found = subject(model, device)
-        return found, found.example(1), 1
-    source = Batches(x, model)
+            found = replace(found, shape=source.shape, inspection=inspect(subject.config, source.shape).require())
+        return found, source.batch(0, len(source)), len(source)
+    module = subject.module
+    source = Batches(x, module)
     batch = source.batch(0, len(source))
     shape = source.shape if isinstance(batch, torch.Tensor) and batch.is_floating_point() else None
-    if shape is not None and isinstance(model, ClassyModel) and shape == model.input_shape:
+    if shape is not None and isinstance(module, ClassyModel) and shape == module.input_shape:
         shape = None
-    found = subject(model, device, shape, x=batch)
-    own = found.model.example_input(1, "meta") if isinstance(model, ClassyModel) else None
+    found = live(module, device, shape, x=batch)
+    own = module.example_input(1, "meta") if isinstance(module, ClassyModel) else None
     if shape is None and found.inspection is not None and _of_one(own) != _of_one(batch):
         note = f"Its MACs are not known for an input of {shapes(batch)}"
         found = replace(found, inspection=None, notes=(*found.notes, note))
@@ -118,7 +116,7 @@ class _Measuring:
     """A model on its place, and the passes that are measured."""
 
     def __init__(
-        self, found: Subject, model: ClassyModel, parts: dict[str, nn.Module], place: Place, x: Any, images: int
+        self, found: LiveModel, model: ClassyModel, parts: dict[str, nn.Module], place: Place, x: Any, images: int
     ):
         self.found, self.model, self.parts, self.place, self.x, self.images = found, model, parts, place, x, images
         self.clock = Clock(parts, place.device)

@@ -23,6 +23,7 @@ from classykit.models.factory import build_model
 from classykit.models.head_dict import HeadDict, is_of_head
 from classykit.models.state import check_state, heads_of, trunk_of
 from classykit.models.taps import Reading, Tap, Taps
+from classykit.wrapped import unwrapped
 
 
 class ClassyModel(nn.Module):
@@ -100,6 +101,8 @@ class ClassyModel(nn.Module):
     ) -> ClassyModel:
         """Adopt any nn.Module (torchvision, timm, your own): it stays the object it was, under ``.model``.
 
+        What torch.compile or data parallelism was given is adopted in place of the wrapper.
+
         Args:
             model: takes one batched tensor.
             input_shape: shape of one input without the batch, default (3, 224, 224).
@@ -107,6 +110,7 @@ class ClassyModel(nn.Module):
         """
         if not isinstance(model, nn.Module):
             raise ConfigError(f"from_model takes an nn.Module, not {type(model).__name__}.")
+        model = unwrapped(model)
         return model if isinstance(model, ClassyModel) else Adapter(model, input_shape)
 
     @classmethod
@@ -387,7 +391,7 @@ class ClassyModel(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         # Outputs with a graph can be neither copied nor pickled, and belong to the call, not to the model.
-        return {**self.__dict__, "_head_outputs": {}}
+        return {**super().__getstate__(), "_head_outputs": {}}
 
 
 def _run_heads(module: ClassyModel, record: Mapping[str, torch.Tensor]) -> Any:

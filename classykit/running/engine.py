@@ -18,11 +18,11 @@ from classykit.features import main_tensor
 from classykit.harmless import harmless
 from classykit.inspecting.inspection import inspect
 from classykit.meta import dtype_of
-from classykit.models.blocks import resolve_block
 from classykit.models.classy_model import ClassyModel
 from classykit.running.batches import count, shapes
 from classykit.running.memory_fit import is_out_of_memory
-from classykit.running.placement import Place, synchronize
+from classykit.running.placement import Place, synchronize, without_gradients
+from classykit.subject import block_paths, name_of, refuse_blocks_that_did_not_run
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,8 @@ class Engine:
     ):
         self.wants_trunk = trunk
         self.place, self.own_dtype = place, dtype_of(model)
-        known = isinstance(model, ClassyModel)
-        self.paths = {n: (model.find_block(n) if known else resolve_block(model, {}, n))[1] for n in blocks}
-        self.steps = model.block_paths() if known and on_block is not None else {}
+        self.paths = block_paths(model, blocks)
+        self.steps = model.block_paths() if isinstance(model, ClassyModel) and on_block is not None else {}
         self.on_block = on_block
         self.original = model
         self.model = place.settle(model)
@@ -108,7 +107,7 @@ class Engine:
                 hook = self.model.get_submodule(path).register_forward_hook(lambda m, a, o, tell=tell: tell())
                 stack.callback(hook.remove)
             stack.enter_context(harmless(self.model))
-            stack.enter_context(_without_gradients(self.model))
+            stack.enter_context(without_gradients([self.model]))
             yield
 
     def run(self, x: Any) -> Run:
@@ -122,7 +121,8 @@ class Engine:
             output = self.model(x)
             synchronize(device)
             seconds = time.perf_counter() - start
-            features = {name: self._back(self.features[name]) for name in self.paths if name in self.features}
+            refuse_blocks_that_did_not_run(name for name in self.paths if name not in self.features)
+            features = {name: self._back(self.features[name]) for name in self.paths}
             back = self._back(output)
             trunk = None
             if self.wants_trunk:
@@ -157,7 +157,7 @@ class Engine:
         return value
 
     def _why(self, x: Any, error: Exception) -> str:
-        text = f"{type(self.original).__name__} cannot run on an input of {shapes(x)}: "
+        text = f"{name_of(self.original)} cannot run on an input of {shapes(x)}: "
         try:
             found = inspect(self.original, tuple(x.shape[1:])) if isinstance(x, torch.Tensor) else None
         except ClassyKitError:
@@ -191,10 +191,3 @@ def _cat(values: list[Any]) -> Any:
     if isinstance(first, (list, tuple)):
         return [_cat(list(of_all)) for of_all in zip(*values, strict=True)]
     return values if len(values) > 1 else first
-
-
-def _without_gradients(model: nn.Module) -> Any:
-    """Inference mode for models of this kit's and torch's parts alone; others may keep tensors for later use."""
-    known = ("torch.nn.", "classykit.")
-    plain = all(type(m).__module__.startswith(known) for m in model.modules())
-    return torch.inference_mode() if plain else torch.no_grad()

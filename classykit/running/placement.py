@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -171,3 +173,18 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
     elif device.type == "mps":
         torch.mps.synchronize()
+
+
+def on(device: torch.device) -> AbstractContextManager[Any]:
+    """A context in which a CUDA device is the current one."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
+def without_gradients(models: Iterable[nn.Module]) -> AbstractContextManager[Any]:
+    """Inference mode where all models are of this kit's and torch's parts alone, else no gradients.
+
+    Others may keep tensors for later use, which must not be inference tensors; and all are to run alike.
+    """
+    known = ("torch.nn.", "classykit.")
+    plain = all(type(part).__module__.startswith(known) for model in models for part in model.modules())
+    return torch.inference_mode() if plain else torch.no_grad()

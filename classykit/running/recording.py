@@ -10,12 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.errors import BlockError, DeviceError, ShapeError
+from classykit.errors import DeviceError, ShapeError
 from classykit.features import main_tensor
 from classykit.harmless import harmless
-from classykit.models.blocks import resolve_block
-from classykit.models.classy_model import ClassyModel
 from classykit.running.memory_fit import is_out_of_memory
+from classykit.subject import block_paths, name_of, refuse_blocks_that_did_not_run
 
 
 class _AllSeen(Exception):
@@ -30,8 +29,7 @@ def record(
     on_block: Callable[[str], None] | None = None,
 ) -> dict[str, torch.Tensor]:
     """{block: what it gave}, from a pass of ``model`` on ``x`` in eval mode; see `classykit.capture`."""
-    model = getattr(model, "_orig_mod", model)  # hooks of a compiled model do not run: use what it compiles
-    paths = {name: _path_of(model, name) for name in names}
+    paths = block_paths(model, names)
     if not paths:
         return {}
     overwritten: set[str] = set()
@@ -42,16 +40,8 @@ def record(
             if not changed:
                 break
             overwritten |= changed  # once more, with copies where they are needed: rare, so not the default
-    missing = [name for name, path in paths.items() if path not in seen]
-    if missing:
-        raise BlockError(f"{', '.join(map(repr, missing))} did not run in the forward pass: nothing to capture.")
+    refuse_blocks_that_did_not_run(name for name, path in paths.items() if path not in seen)
     return {name: seen[path][0] for name, path in paths.items()}
-
-
-def _path_of(model: nn.Module, name: str) -> str:
-    if isinstance(model, ClassyModel):
-        return model.find_block(name)[1]
-    return resolve_block(model, {}, name)[1]
 
 
 def _tell(on_block: Callable[[str], None], paths: dict[str, str], path: str) -> None:
@@ -92,7 +82,7 @@ def _pass(
         if is_out_of_memory(error):
             raise DeviceError(f"Memory ran out: {error}. Give fewer inputs, or choose a smaller model.") from error
         shape = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
-        raise ShapeError(f"{type(model).__name__} could not run on an input of {shape}: {error}") from error
+        raise ShapeError(f"{name_of(model)} cannot run on an input of {shape}: {error}") from error
     finally:
         for handle in handles:
             handle.remove()

@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from classykit.errors import ConfigError, DeviceError, Interrupted
-from classykit.inspecting.inspection import inspect
 from classykit.running.batches import Batches
 from classykit.running.engine import Engine, Run, join
-from classykit.running.memory_fit import allocate, batch_that_fits
+from classykit.running.live import built
+from classykit.running.memory_fit import batch_that_fits
 from classykit.running.placement import choose
+from classykit.subject import UNTRAINED, subject_of
 
 __all__ = ["Run", "run"]
 
@@ -62,7 +63,12 @@ def run(
     torch.Size([5, 512, 2, 2])
     """
     notes: list[str] = []
-    model = _live(model, device, notes)
+    subject = subject_of(model)
+    if subject.module is None:
+        model = built(subject, device).model
+        notes.append(UNTRAINED)
+    else:
+        model = subject.with_weights()
     source = Batches(images, model)
     wanted = _wanted(batch_size)
     place = choose(model, device, dtype, channels_last)
@@ -91,21 +97,6 @@ def run(
         until_then = join(parts, place, fitting, [*notes, f"Interrupted after {done} of {len(source)} images"])
         raise Interrupted(f"Interrupted after {done} of {len(source)} images.", until_then) from None
     return join(parts, place, fitting, notes)
-
-
-def _live(model: Any, device: str | torch.device, notes: list[str]) -> nn.Module:
-    """The model, built where it is only described."""
-    if isinstance(model, nn.Module):
-        if any(p.is_meta for p in model.parameters()):
-            raise DeviceError(
-                f"{type(model).__name__} is on the meta device: it has no weights to run with. Build it elsewhere, or "
-                f"run its config: classykit.run(model.config, images)."
-            )
-        return model
-    found = inspect(model).require()
-    notes.append("Untrained: its weights are random")
-    config = {"name": model} if isinstance(model, str) else dict(model)
-    return allocate(config, found, choose(nn.Identity(), device).device)
 
 
 def _wanted(batch_size: int | str) -> int | None:

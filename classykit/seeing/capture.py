@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from classykit.running.recording import record
+from classykit.subject import subject_of
 
 
 def capture(
@@ -33,8 +34,8 @@ def capture(
         overwrites it. A block that runs several times in a pass gives its first output; of a block that gives
         several things (tokens with the size of their grid, say) it is the tensor that a head would get.
 
-    Raises BlockError for names that are unknown, ambiguous or do not run, ShapeError when the pass fails, DeviceError
-    when memory runs out.
+    Raises ConfigError for a description in place of a model, BlockError for names that are unknown, ambiguous or do
+    not run, ShapeError when the pass fails, DeviceError when memory runs out, or there are no weights.
 
     >>> from classykit.models import build_model
     >>> net = build_model("resnet18")
@@ -42,4 +43,4 @@ def capture(
     torch.Size([1, 128, 8, 8])
     """
     names = [blocks] if isinstance(blocks, str) else list(blocks)
-    return record(model, x, names, grad, on_block)
+    return record(subject_of(model).with_weights(), x, names, grad, on_block)

@@ -165,7 +165,7 @@ class TestTiming:
 class TestModels:
     def test_of_every_family(self, light):
         found = quick(light, 2)
-        assert found.rows[0].ok and found.rows[0].memory > 0 and "Its weights are random" in found.notes
+        assert found.rows[0].ok and found.rows[0].memory > 0 and "Untrained: its weights are random" in found.notes
 
     def test_a_name(self):
         found = quick("resnet18", input_shape=(3, 32, 32))

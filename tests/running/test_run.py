@@ -308,8 +308,8 @@ def test_the_model_is_left_as_it_was(keys, problem, small, everything, assert_sa
 
 
 @pytest.mark.parametrize("x, words", [
-    (torch.zeros(1, 5, 8, 8), r"ResNeXt cannot run on an input of \(1, 5, 8, 8\).*C = 3"),
-    ({"x": torch.zeros(2, 3)}, r"ResNeXt cannot run on an input of \{'x': \(2, 3\)\}"),
+    (torch.zeros(1, 5, 8, 8), r"resnext cannot run on an input of \(1, 5, 8, 8\).*C = 3"),
+    ({"x": torch.zeros(2, 3)}, r"resnext cannot run on an input of \{'x': \(2, 3\)\}"),
 ])  # fmt: skip
 def test_an_input_that_does_not_fit(x, words, small):
     with pytest.raises(ShapeError, match=words):

@@ -162,7 +162,7 @@ def test_a_block_that_does_not_run(small):
 def test_an_input_that_does_not_fit(x, small, everything, assert_same):
     model, good = small
     before = everything(model)
-    with pytest.raises(ShapeError, match="ResNeXt could not run on an input of"):
+    with pytest.raises(ShapeError, match="resnext cannot run on an input of"):
         ck.capture(model, x, "block0-0")
     assert_same(before, everything(model))
     assert ck.capture(model, good, "block0-0")
