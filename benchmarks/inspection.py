@@ -1,6 +1,6 @@
 """classykit.inspect against torchinfo and fvcore, the memory that it takes, and the whole zoo.
 
-    python benchmarks/inspect.py
+    python benchmarks/inspection.py
 
 One thread, interleaved pairs in one process; building the model is included on both sides, from its name with us, by
 torchvision's function with the peers. Nothing is remembered from one call to the next. Budgets, of the peers' time:
@@ -127,6 +127,10 @@ def main():
             print(f"{result}   ({1 / result.ratio:.0f} times as fast)", flush=True)
     failed = report(results)
     return 1 if failed or rises[most] > MEMORY or statistics.median(seconds) > ZOO else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
 
 
 if __name__ == "__main__":

@@ -29,9 +29,10 @@ _lock = threading.Lock()
 def harmless(model: nn.Module) -> Iterator[None]:
     """Within the block ``model`` is in eval mode; afterwards all is as it was, also after an exception.
 
-    What was compiled in place runs as it was written. Put back are every module's mode, the buffers (where they were written to or replaced) and the random state
-    of the CPU and of the CUDA devices that the model lives on. Weights, gradients and hooks are not touched by
-    a pass in the first place. Where several threads run one model, the last to leave puts things back.
+    Modules that were compiled in place run as they were written. Put back are every module's mode, the buffers (where
+    they were written to or replaced) and the random state of the CPU and of the CUDA devices that the model lives on.
+    Weights, gradients and hooks are not touched by a pass in the first place. Where several threads run one model, the
+    last to leave puts things back.
     """
     with _lock:
         visit = _visits.get(model)

@@ -54,13 +54,3 @@ def explained(path: Path, what: str) -> Iterator[None]:
             f"{path}: cannot {what}: {error.strerror or error}. {cure}, and make the same call again: what is written "
             f"stays, and it goes on from there."
         ) from error
-
-
-class _Encoded:
-    """A binary file that takes text."""
-
-    def __init__(self, file: Any):
-        self.file = file
-
-    def write(self, text: str) -> None:
-        self.file.write(text.encode())

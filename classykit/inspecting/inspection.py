@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -121,7 +121,8 @@ def _inspect(source: _Twins, batch_size: int, original: nn.Module | None = None)
     shape = tuple(x.shape[1:]) if isinstance(x, torch.Tensor) else twin.input_shape
     heads = {h.unique_id: block for block, of_block in twin.get_heads().items() for h in of_block}
     paths = row_paths(twin)
-    seen, error, note, make = trace(twin, paths, x), None, "", source.make
+    seen, error, note = trace(twin, paths, x), None, ""
+    make: Callable[[int, torch.dtype | None], tuple[nn.Module, Any]] | None = source.make
     if seen.failure is not None and "meta" in str(seen.failure).lower():
         seen, twin = _real_pass(source, original, paths, x)
         note, make = "Its course depends on numbers: figures are from a real pass on random numbers.", None
@@ -180,9 +181,8 @@ def _twin_of(model: nn.Module) -> ClassyModel:
             f"{type(model).__name__} cannot be inspected: copying its module tree raised {type(error).__name__}: "
             f"{error}. Something that it holds cannot be copied."
         ) from error
-    if isinstance(model, ClassyModel):
-        heads = model.get_heads()
-        if heads:  # the copy has lost its hooks, the heads' among them
+    if isinstance(model, ClassyModel) and isinstance(twin, ClassyModel):
+        if model.get_heads():  # the copy has lost its hooks, the heads' among them
             twin._install([(b, h) for b, of in twin.get_heads().items() for h in of], model._readings)
         return twin
     return ClassyModel.from_model(twin)

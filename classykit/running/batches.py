@@ -18,6 +18,7 @@ class Batches:
     def __init__(self, images: Any, model: nn.Module):
         self.model, self.images = model, images
         own = getattr(model, "input_shape", None)
+        self.shape: tuple[int, ...] | None
         if isinstance(images, torch.Tensor):
             if own is not None and images.ndim == len(own):
                 self.images = images.unsqueeze(0)  # (1, C, H, W)

@@ -84,8 +84,9 @@ class Engine:
         self.wants_trunk = trunk
         self.place, self.own_dtype = place, dtype_of(model)
         self.paths = block_paths(model, blocks)
-        self.steps = model.block_paths() if isinstance(model, ClassyModel) and on_block is not None else {}
-        self.on_block = on_block
+        steps = model.block_paths() if isinstance(model, ClassyModel) and on_block is not None else {}
+        # {path of a block: what to call when it is done}
+        self.steps = {p: partial(on_block, i, len(steps)) for i, p in enumerate(steps.values(), 1) if on_block}
         self.original = model
         self.model = place.settle(model)
         self.noted: list[Any] = []
@@ -102,9 +103,8 @@ class Engine:
             for name, path in self.paths.items():
                 hook = self.model.get_submodule(path).register_forward_hook(partial(self._keep, name))
                 stack.callback(hook.remove)
-            for i, path in enumerate(self.steps.values()):
-                tell = partial(self.on_block, i + 1, len(self.steps))
-                hook = self.model.get_submodule(path).register_forward_hook(lambda m, a, o, tell=tell: tell())
+            for path, done in self.steps.items():
+                hook = self.model.get_submodule(path).register_forward_hook(lambda m, a, o, done=done: done())
                 stack.callback(hook.remove)
             stack.enter_context(harmless(self.model))
             stack.enter_context(without_gradients([self.model]))

@@ -222,7 +222,10 @@ class TestInputs:
 
     def test_names_configs_pictures_and_clips(self):
         found = quick("resnet18", torch.rand(2, 3, 32, 32))
-        assert found.macs == ck.inspect("resnet18", (3, 32, 32), 2).macs and "Untrained: its weights are random" in found.notes
+        assert (
+            found.macs == ck.inspect("resnet18", (3, 32, 32), 2).macs
+            and "Untrained: its weights are random" in found.notes
+        )
         small = {"name": "resnet18", "small_input": True}
         assert quick(small, ck.load_image("cat")).input_shapes == (1, 3, 32, 32)
 
