@@ -11,6 +11,7 @@ from torch import nn
 from classykit.errors import BlockError, ConfigError, DeviceError
 from classykit.models.blocks import resolve_block
 from classykit.models.classy_model import ClassyModel
+from classykit.models.factory import named_config
 from classykit.wrapped import unwrapped
 
 #: What the results say of a model that was only described, and built to be run.
@@ -32,6 +33,11 @@ class Subject:
     config: dict[str, Any]
 
     @property
+    def given(self) -> nn.Module | dict[str, Any]:
+        """The module or the config, whichever there is."""
+        return self.config if self.module is None else self.module
+
+    @property
     def input_shape(self) -> tuple[int, ...] | None:
         """Shape of one input, without the batch, where the module says so itself."""
         return None if self.module is None else input_shape_of(self.module)
@@ -50,8 +56,8 @@ class Subject:
 def subject_of(model: Any) -> Subject:
     """What a person means by ``model``.
 
-    Raises ConfigError for what is no name, config or nn.Module. Whether a name is registered, and a config makes
-    sense, is found out where it is built.
+    Raises ConfigError for what is no name, config or nn.Module, and for a config without a name. Whether the name is
+    registered, and the config makes sense, is found out where it is built.
 
     >>> subject_of("resnet18").config, subject_of(nn.DataParallel(nn.Linear(2, 3))).name
     ({'name': 'resnet18'}, 'Linear')
@@ -62,7 +68,8 @@ def subject_of(model: Any) -> Subject:
     if isinstance(model, str):
         return Subject(model, None, {"name": model})
     if isinstance(model, Mapping):
-        return Subject(str(model.get("name")), None, dict(model))
+        config = named_config(model)
+        return Subject(config["name"], None, config)
     if isinstance(model, type) and issubclass(model, nn.Module):
         found, hint = f"the class {model.__name__}", f" Give an instance: {model.__name__}(...)."
     else:

@@ -15,6 +15,7 @@ from classykit.errors import ClassyKitError, ConfigError, ShapeError, suggest
 from classykit.features import shape_text
 from classykit.inspecting.inspection import inspect
 from classykit.inspecting.report import REST, Inspection
+from classykit.subject import Subject, subject_of
 
 if TYPE_CHECKING:
     import pandas
@@ -271,15 +272,15 @@ def compare(
     budget: params ≤ 6 M, MACs ≤ 1 G; 1 of 2 fits
     ...
     """
-    given = _listed(models)
+    subjects = _listed(models)
     _check(budget, sort)
-    called = _names(given, names)
+    called = _names(subjects, names)
     inspections: dict[str, Inspection] = {}
     failed: dict[str, str] = {}
     last: ClassyKitError | None = None
-    for name, model in zip(called, given, strict=True):
+    for name, subject in zip(called, subjects, strict=True):
         try:
-            inspections[name] = inspect(model, input_shape, batch_size).require()
+            inspections[name] = inspect(subject.given, input_shape, batch_size).require()
         except ClassyKitError as error:
             failed[name], last = str(error), error
     if not inspections:
@@ -290,7 +291,7 @@ def compare(
     return comparison if sort is None else _sorted(comparison, sort)
 
 
-def _listed(models: Any) -> list[Any]:
+def _listed(models: Any) -> list[Subject]:
     """The models as a list of what can be one, none of them twice."""
     if isinstance(models, (str, Mapping, nn.Module)):
         what = f"the name {models!r}" if isinstance(models, str) else f"one {type(models).__name__}"
@@ -306,36 +307,30 @@ def _listed(models: Any) -> list[Any]:
         raise ConfigError("compare was given no model: does a wildcard match none? It takes a list of names, "
                           "configs and nn.Modules.")  # fmt: skip
     seen: dict[Any, int] = {}
+    subjects = []
     for i, model in enumerate(given, 1):
-        if not isinstance(model, (str, Mapping, nn.Module)):
-            is_class = isinstance(model, type) and issubclass(model, nn.Module)
-            hint = f" It is a class: give an instance, {model.__name__}(...)." if is_class else ""
-            found = model.__name__ if is_class else f"{type(model).__name__} {model!r}"
-            raise ConfigError(
-                f"compare takes names, configs and nn.Modules; number {i} of the list is {found[:80]}.{hint}"
-            )
-        if isinstance(model, Mapping) and not isinstance(model.get("name"), str):
-            raise ConfigError(
-                f"number {i} of the list is a config without a name: keys {', '.join(map(repr, model)) or '(none)'}."
-            )
-        key = _identity(model)
+        try:
+            subject = subject_of(model)
+        except ConfigError as error:
+            raise ConfigError(f"Number {i} of the list: {error}") from None
+        key = _identity(subject)
         if key in seen:
-            label = _own_name(model)
             raise ConfigError(
-                f"{label!r} is given twice, as number {seen[key]} and {i} of the list: each model is compared once. "
-                "Variants of it differ in some key of their config."
+                f"{subject.name!r} is given twice, as number {seen[key]} and {i} of the list: each model is compared "
+                "once. Variants of it differ in some key of their config."
             )
         if key is not None:
             seen[key] = i
-    return given
+        subjects.append(subject)
+    return subjects
 
 
-def _identity(model: Any) -> Any:
+def _identity(subject: Subject) -> Any:
     """What tells whether two are the same; None for configs that are more than plain values."""
-    if isinstance(model, nn.Module):
-        return id(model)
+    if subject.module is not None:
+        return id(subject.module)
     try:
-        return json.dumps({"name": model} if isinstance(model, str) else dict(model), sort_keys=True)
+        return json.dumps(subject.config, sort_keys=True)
     except (TypeError, ValueError):
         return None
 
@@ -356,29 +351,22 @@ def _check(budget: Any, sort: Any) -> None:
         )
 
 
-def _own_name(model: Any) -> str:
-    if isinstance(model, str):
-        return model
-    if isinstance(model, Mapping):
-        return model["name"]
-    model = getattr(model, "_orig_mod", model)
-    config = getattr(model, "config", None)
-    own = config.get("name") if isinstance(config, Mapping) else None
-    return own if isinstance(own, str) else type(model).__name__
-
-
-def _names(given: list[Any], names: Iterable[str] | None) -> list[str]:
+def _names(subjects: list[Subject], names: Iterable[str] | None) -> list[str]:
     """A name a model, none twice."""
     if names is not None:
         called = [names] if isinstance(names, str) else list(names)
-        if len(called) != len(given) or len(set(called)) < len(called) or not all(isinstance(n, str) for n in called):
-            raise ConfigError(f"names are {len(given)} different strings, one a model, not {called!r}.")
+        if (
+            len(called) != len(subjects)
+            or len(set(called)) < len(called)
+            or not all(isinstance(n, str) for n in called)
+        ):
+            raise ConfigError(f"names are {len(subjects)} different strings, one a model, not {called!r}.")
         return called
-    called = [_own_name(m) for m in given]
+    called = [subject.name for subject in subjects]
     labels = list(called)
     for name in {n for n in called if called.count(n) > 1}:
         members = [i for i, n in enumerate(called) if n == name]
-        for i, words in zip(members, _differences([given[i] for i in members]), strict=True):
+        for i, words in zip(members, _differences([subjects[i] for i in members]), strict=True):
             labels[i] = f"{name} ({words})" if words else name
     unique: list[str] = []
     for label, name in zip(labels, called, strict=True):
@@ -390,11 +378,11 @@ def _names(given: list[Any], names: Iterable[str] | None) -> list[str]:
     return unique
 
 
-def _differences(models: list[Any]) -> list[str]:
+def _differences(subjects: list[Subject]) -> list[str]:
     """How the configs of one name differ, in the keys' words; empty where that is no config, or too long."""
-    if any(isinstance(m, nn.Module) for m in models):
-        return [""] * len(models)
-    configs = [{} if isinstance(m, str) else {k: v for k, v in m.items() if k != "name"} for m in models]
+    if any(subject.module is not None for subject in subjects):
+        return [""] * len(subjects)
+    configs = [{k: v for k, v in subject.config.items() if k != "name"} for subject in subjects]
     keys = list(dict.fromkeys(k for c in configs for k in c))
     telling = [k for k in keys if any(k not in c or c[k] != configs[0].get(k) for c in configs)]
     words = [", ".join(f"{k}={c[k]}" for k in telling if k in c) for c in configs]

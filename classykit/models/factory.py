@@ -70,6 +70,20 @@ def family_of(name: str) -> str:
     return MODELS[name].cls.__name__
 
 
+def named_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config as a dict; ConfigError unless it has a name, and strings for keys.
+
+    >>> named_config({"name": "resnet18"})
+    {'name': 'resnet18'}
+    """
+    if "name" not in config:
+        keys = ", ".join(map(repr, config)) or "no keys"
+        raise ConfigError(f"A model's config has a 'name'; this one has only {keys}.")
+    if not all(isinstance(key, str) for key in config):
+        raise ConfigError(f"The keys of a config are strings; found {[k for k in config if not isinstance(k, str)]!r}.")
+    return dict(config)
+
+
 def build_model(
     config: str | Mapping[str, Any], device: str | torch.device | None = None, **overrides: Any
 ) -> ClassyModel:
@@ -91,12 +105,7 @@ def build_model(
         config = {"name": config}
     if not isinstance(config, Mapping):
         raise ConfigError(f"A model is described by a name or a config dict, not {type(config).__name__}.")
-    if "name" not in config:
-        keys = ", ".join(map(repr, config)) or "no keys"
-        raise ConfigError(f"A model's config has a 'name'; this one has only {keys}.")
-    if not all(isinstance(key, str) for key in config):
-        raise ConfigError(f"The keys of a config are strings; found {[k for k in config if not isinstance(k, str)]!r}.")
-    given = copy.deepcopy({**config, **overrides})
+    given = copy.deepcopy({**named_config(config), **overrides})
     name = given["name"]
     entry = MODELS[name]
     with _on(device):

@@ -15,6 +15,7 @@ from classykit.weights.convert import convert_module
 from classykit.weights.hub import load_local, load_torchvision
 from classykit.weights.packaged import PACKAGED, is_available, load_packaged
 from classykit.weights.timm_hub import load_timm
+from classykit.wrapped import unwrapped
 
 __all__ = ["PACKAGED", "is_available", "load_pretrained"]
 
@@ -73,7 +74,7 @@ def load_pretrained(
     if weights is not None and not (isinstance(weights, str) and of_library):
         raise WeightsError(f'weights = {weights!r} goes with source="torchvision" or source="timm".')
     if isinstance(source, nn.Module):
-        return convert_module(name, source)
+        return convert_module(name, unwrapped(source))
     if source is None:
         return _packaged(name)
     if of_library:

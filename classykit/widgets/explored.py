@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.errors import ConfigError, DeviceError, ShapeError
+from classykit.errors import ShapeError
 from classykit.heads.classy_head import ClassyHead
 from classykit.inspecting.inspection import Inspection, inspect
 from classykit.meta import dtype_of, shared_twin
 from classykit.models.classy_model import Adapter, ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.running.memory_fit import allocate, check_fits
+from classykit.subject import refuse_without_weights, subject_of
 from classykit.weights.pretrained import PACKAGED, is_available, load_pretrained
 
 
@@ -30,15 +31,14 @@ class Explored:
     def __init__(self, model: str | Mapping[str, Any] | nn.Module):
         self.live: ClassyModel | None = None
         self.adopted: str | None = None
-        if isinstance(model, nn.Module):
-            self.adopted = type(model.model if isinstance(model, Adapter) else model).__name__
-            self._described = ClassyModel.from_model(shared_twin(model)).eval()
-            if all(p.device.type != "meta" for p in model.parameters()):
-                self.live = self._described
-        elif isinstance(model, (str, Mapping)):
+        module = subject_of(model).module
+        if module is None:
             self._described = build_model(model, device="meta").eval()
         else:
-            raise ConfigError(f"explore takes a name, a config or an nn.Module, not {type(model).__name__}.")
+            self.adopted = type(module.model if isinstance(module, Adapter) else module).__name__
+            self._described = ClassyModel.from_model(shared_twin(module)).eval()
+            if all(p.device.type != "meta" for p in module.parameters()):
+                self.live = self._described
         try:
             self.inspection: Inspection = self._inspect()
         except ShapeError as error:
@@ -129,7 +129,7 @@ class Explored:
         """The model with weights on ``device``, allocated when it was not; DeviceError when it does not fit."""
         if self.live is None:
             if self.adopted is not None:
-                raise DeviceError(f"{self.adopted} has no weights (it is on the meta device), so it cannot run.")
+                refuse_without_weights(self._described)
             self.live = self._allocate(device)
         if not self.is_live_on(device):
             check_fits(self.inspection, device)

@@ -485,7 +485,7 @@ class TestModulesOfTheUsers:
 
     @pytest.mark.parametrize("what", [5, None, [1]])
     def test_what_cannot_be_explored(self, what):
-        with pytest.raises(ConfigError, match="explore takes"):
+        with pytest.raises(ConfigError, match="A model is a name"):
             ck.explore(what, image=None)
 
 
