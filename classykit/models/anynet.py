@@ -293,6 +293,7 @@ class AnyNet(ClassyModel):
     """
 
     Config: type[AnyNetOptions] = AnyNetConfig
+    short_names = (("trunk_output", "out"),)
 
     def __init__(self, /, **config: Any):
         cfg = self._read(config)

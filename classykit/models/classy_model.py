@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar
@@ -52,6 +53,10 @@ class ClassyModel(nn.Module):
     """
 
     Config: ClassVar[type[Config] | None] = None
+    #: whether it needs a size that no single required key of its Config tells
+    needs_size: ClassVar[bool] = False
+    #: (regular expression, template) of block names and what they are called where there is little room
+    short_names: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     def __init__(self) -> None:
         super().__init__()
@@ -198,6 +203,19 @@ class ClassyModel(nn.Module):
     def attachable_block_names(self) -> list[str]:
         """The same as `block_names`: every listed block takes a head."""
         return self.block_names
+
+    @classmethod
+    def short_name(cls, block: str) -> str:
+        """A block's name for where there is little room, such as under its picture.
+
+        >>> ClassyModel.short_name("block1-1"), ClassyModel.short_name("features.1.0")
+        ('1-1', '1.0')
+        """
+        for pattern, template in (*cls.short_names, (r"(?:block|layer_|hidden)(\d+(?:-\d+)?)", r"\1")):
+            if match := re.fullmatch(pattern, block):
+                return match.expand(template)
+        parts = block.split(".")
+        return ".".join(parts[-2:]) if len(parts) > 1 and parts[-1].isdigit() else parts[-1]
 
     def find_block(self, name: str) -> tuple[str, str]:
         """``(shown name, dotted path)`` of the block that ``name`` means; BlockError when none or several."""

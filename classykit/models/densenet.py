@@ -113,6 +113,7 @@ class DenseNet(ClassyModel):
     """
 
     Config = DenseNetConfig
+    short_names = (("initial_block", "stem"), ("trunk_output", "out"))
 
     def __init__(self, /, **config: Any):
         cfg = self._read(config)

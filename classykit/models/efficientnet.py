@@ -234,6 +234,8 @@ class EfficientNet(ClassyModel):
     """
 
     Config = EfficientNetConfig
+    short_names = (("trunk_output", "out"),)
+    needs_size = True  # one of two keys
 
     def __init__(self, /, **config: Any):
         cfg = self._read(config)

@@ -26,6 +26,13 @@ class ModelEntry:
     cls: type[ClassyModel]
     defaults: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the name is a model as it stands; a family without sizes of its own needs further keys."""
+        fields = {} if self.cls.Config is None else self.cls.Config.model_fields
+        required = [key for key, field in fields.items() if field.is_required()]
+        return all(key in self.defaults for key in required) and (bool(self.defaults) or not self.cls.needs_size)
+
 
 MODELS: Registry[ModelEntry] = Registry("model")
 

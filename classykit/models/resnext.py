@@ -176,6 +176,7 @@ class ResNeXt(ClassyModel):
     """
 
     Config = ResNeXtConfig
+    short_names = (("initial_block", "stem"),)
 
     def __init__(self, /, **config: Any):
         cfg = self._read(config)

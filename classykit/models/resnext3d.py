@@ -178,6 +178,11 @@ class ResNeXt3D(ClassyModel):
     """
 
     Config = ResNeXt3DConfig
+    short_names = (
+        ("stem-path0", "stem"),
+        (r"pathway0-stage(\d+)-block(\d+)", r"\1-\2"),
+        (r"pathway0-stage\d+-block\d+-(bn|relu)", r"\1"),
+    )
 
     def __init__(self, /, **config: Any):
         cfg = self._read(config)

@@ -182,6 +182,7 @@ class VisionTransformer(ClassyModel):
     """
 
     Config = VisionTransformerConfig
+    short_names = (("conv_proj", "patches"), ("embedding", "embed"))
 
     def __init__(self, /, **config: Any):
         cfg = self._read(config)

@@ -155,7 +155,7 @@ def _what_would_fit(inspection: Inspection, dtype: torch.dtype | None, free: flo
         advice.append("in bfloat16 it fits")
     if inspection.name in MODELS:
         family = MODELS[inspection.name].cls
-        named = [n for n in list_models() if MODELS[n].cls is family and MODELS[n].defaults]
+        named = [n for n in list_models() if MODELS[n].cls is family and MODELS[n].is_whole]
         smaller = sorted((i for i in map(inspect, named) if i.params < inspection.params), key=lambda i: -i.params)
         fitting = next((i.name for i in smaller if sum(_needed(i, dtype)) <= free), None)
         if fitting is not None:

@@ -80,7 +80,7 @@ def _check_name(name: str, model: ClassyModel, trunk: Mapping[str, Any], what: s
     cls = MODELS[name].cls
     if not (isinstance(model, cls) or issubclass(cls, type(model))):  # a ResNet is a ResNeXt, and resnet18 a ResNeXt
         raise WeightsError(f"{what} holds a {type(model).__name__}, and {name} is a {cls.__name__}.")
-    if MODELS[name].defaults:  # else it has no sizes that could differ
+    if MODELS[name].is_whole:  # else it has no sizes that could differ
         expected = build_model(name, device="meta", **config_of(name, trunk))
         check_state(expected.state_dict(), trunk, strict=True, what=f"{what}, for {name},")
 

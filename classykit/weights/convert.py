@@ -13,13 +13,12 @@ from classykit.harmless import harmless
 from classykit.heads.classy_head import ClassyHead
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS, build_model
-from classykit.weights import timm_layouts, torchvision_layouts
 from classykit.weights.assign import assign
+from classykit.weights.family_weights import layouts
 from classykit.weights.keymaps import rename
 from classykit.weights.layouts import Layout
 from classykit.weights.visible import config_of
 
-LAYOUTS = [*torchvision_layouts.LAYOUTS, *timm_layouts.LAYOUTS]
 TOLERANCE = 1e-4  # of the logits, relative to their largest; float32 sums in another order differ by 1e-6
 
 
@@ -29,9 +28,9 @@ def convert_module(name: str, source: nn.Module) -> ClassyModel:
     Raises WeightsError when no conversion is known, the architectures differ, or the logits do.
     """
     where = f"{type(source).__module__}.{type(source).__qualname__}"
-    layout = next((of for of in LAYOUTS if where in of.classes), None)
+    layout = next((of for of in layouts() if where in of.classes), None)
     if layout is None:
-        known = ", ".join(of.title for of in LAYOUTS)
+        known = ", ".join(of.title for of in layouts())
         raise WeightsError(f"No conversion is known for {where}; there is one for {known}.")
     check_family(name, layout, where)
     state = {k: v.detach() for k, v in source.state_dict().items()}
@@ -39,7 +38,7 @@ def convert_module(name: str, source: nn.Module) -> ClassyModel:
         raise WeightsError(f"This {where} is on the meta device: it has no weights to convert.")
     layout.refuse(state, f"This {where}", source)
     keys = layout.of_module(source)
-    if not MODELS[name].defaults:
+    if not MODELS[name].is_whole:
         keys |= layout.of_module_in_full(source)
     what = f"{where}, converted to {name},"
     model, head = convert_state(name, {k: v.cpu() for k, v in state.items()}, layout, keys, where)

@@ -9,10 +9,11 @@ import torch
 
 from classykit.errors import WeightsError, suggest
 from classykit.models.classy_model import ClassyModel
+from classykit.weights.family_weights import known_weights
 from classykit.weights.files import plain_state, read_file, sha256
-from classykit.weights.hub_table import FOLDER, OTHER_WIDTHS, TORCHVISION, TorchvisionWeights
 from classykit.weights.labels import imagenet_labels
 from classykit.weights.local import load_file, load_state
+from classykit.weights.published import TorchvisionWeights
 
 
 def load_torchvision(name: str, weights: str | None) -> ClassyModel:
@@ -28,7 +29,7 @@ def load_torchvision(name: str, weights: str | None) -> ClassyModel:
 
 def load_local(name: str, path: Path) -> ClassyModel:
     """``name`` with a file's weights; one of torchvision's own comes with its preprocessing and labels, too."""
-    entry = next((e for e in TORCHVISION if e.file == path.name and e.name == name), None)
+    entry = next((e for e in published_files() if e.file == path.name and e.name == name), None)
     if entry is None or not os.path.isfile(path):
         return load_file(name, path)
     _check(entry, path)
@@ -43,15 +44,18 @@ def equip(model: ClassyModel, entry: TorchvisionWeights) -> ClassyModel:
     return model
 
 
+def published_files() -> list[TorchvisionWeights]:
+    """Every file that torchvision publishes for a model of ours."""
+    return [entry for family in known_weights() for entry in family.torchvision]
+
+
 def _entry(name: str, weights: str | None) -> TorchvisionWeights:
-    entries = [e for e in TORCHVISION if e.name == name]
-    if name in OTHER_WIDTHS:
-        raise WeightsError(
-            f"torchvision's {name} has other widths than this kit's, which are ClassyVision's; an anynet can have "
-            f'them. Get {FOLDER}{OTHER_WIDTHS[name]}.pth and ask for load_pretrained("anynet", source="the file").'
-        )
+    entries = [e for e in published_files() if e.name == name]
+    for family in known_weights():
+        if name in family.other_models:
+            raise WeightsError(family.other_models[name])
     if not entries:
-        names = list(dict.fromkeys(e.name for e in TORCHVISION))
+        names = list(dict.fromkeys(e.name for e in published_files()))
         near = suggest(name, names)
         raise WeightsError(f"torchvision publishes no weights of {name}.{near} It has those of {', '.join(names)}.")
     for entry in entries:

@@ -71,19 +71,3 @@ class Layout:
         reasons += filter(None, [self.not_ours_state(state)])
         if reasons:
             raise WeightsError(f"{what} cannot be converted: {'; '.join(reasons)}. An object: {self.adopt} adopts it.")
-
-
-def widths_differ(name: str, model: ClassyModel, state: State) -> str:
-    """Of RegNets: that an anynet can have the widths of the state."""
-
-    def widths(trunk: State) -> list[int]:
-        last = r"trunk_output\.block\d+\.block\d+-0\.f\.c\.weight"
-        return [v.shape[0] for k, v in trunk.items() if re.fullmatch(last, k)]
-
-    ours, theirs = widths(model.state_dict()), widths(state)
-    if ours == theirs or type(model).__name__ == "AnyNet":
-        return ""
-    return (
-        f" The widths differ: {name}'s stages have {ours} channels, the source's {theirs}. The source's blocks can be "
-        'had through anynet, with explicit widths: load_pretrained("anynet", source=source).'
-    )

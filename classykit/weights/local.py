@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -15,15 +14,11 @@ from classykit.models.factory import build_model
 from classykit.models.head_dict import is_of_head
 from classykit.weights.assign import assign
 from classykit.weights.classy import find_state, load_classy
-from classykit.weights.convert import LAYOUTS, check_family, convert_state
+from classykit.weights.convert import check_family, convert_state
+from classykit.weights.family_weights import layouts
 from classykit.weights.files import plain_state, read_file
 from classykit.weights.layouts import Layout
 from classykit.weights.visible import config_of
-
-_OURS = (
-    r"initial_block\._module\.|features\.block_0\.|blocks\.block0-0\.|trunk_output\.block1\.block1-0\.|"
-    r"encoder\.layers\.layer_0\.|stages\.0\.pathway0\.|mlp\.\d+\.|_heads\."
-)
 
 
 def load_file(name: str, path: Path) -> ClassyModel:
@@ -51,17 +46,22 @@ def load_state(name: str, state: Mapping[str, torch.Tensor], what: str) -> Class
 
 def _layout_of(state: Mapping[str, torch.Tensor], what: str) -> Layout | None:
     """Whose keys a state has; None when they are ours, which are ClassyVision's too."""
-    found = [layout for layout in LAYOUTS if layout.matches(state)]
+    found = [layout for layout in layouts() if layout.matches(state)]
     if len(found) == 1:
         return found[0]
     if found:
         raise WeightsError(f"{what} has the keys of several kinds of models: {'; '.join(of.title for of in found)}.")
-    if any(re.match(_OURS, key) for key in state):
-        return None
+    return None
+
+
+def _refuse_unknown_keys(state: Mapping[str, torch.Tensor], own: Iterable[str], what: str) -> None:
+    """Raise WeightsError when not one key is that of the model."""
+    if not state.keys().isdisjoint(own):
+        return
     some = ", ".join(map(repr, list(state)[:3]))
     raise WeightsError(
         f"{what} has keys of no known layout: {some}, ... Looked for were those of ClassyVision and this kit, and of "
-        f"{', '.join(of.title for of in LAYOUTS)}."
+        f"{', '.join(of.title for of in layouts())}."
     )
 
 
@@ -76,6 +76,7 @@ def _load_own_keys(name: str, state: Mapping[str, torch.Tensor], what: str) -> C
         model = build_model(name, device="meta", **config_of(name, state))
     except ConfigError as error:
         raise WeightsError(f"{what}, which has our keys, cannot be loaded as {name}: {error}") from None
+    _refuse_unknown_keys(state, model.trunk_state(), what)
     assign(model, state, f"{what}, which has our keys, for {name},")
     return model.eval()
 

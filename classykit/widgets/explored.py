@@ -17,7 +17,7 @@ from classykit.models.classy_model import Adapter, ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.running.memory_fit import allocate, check_fits
 from classykit.subject import refuse_without_weights, subject_of
-from classykit.weights.pretrained import PACKAGED, is_available, load_pretrained
+from classykit.weights.pretrained import is_available, load_pretrained, packaged_weights
 
 
 class Explored:
@@ -70,14 +70,22 @@ class Explored:
     @property
     def packaged(self) -> bool:
         """Whether trained weights of exactly this trunk come with a package, installed or not."""
-        return self.adopted is None and self.config["name"] in PACKAGED and not set(self.config) - {"name", "heads"}
+        return (
+            self.adopted is None
+            and self.config["name"] in packaged_weights()
+            and not set(self.config) - {"name", "heads"}
+        )
 
     @property
     def trained(self) -> str | None:
         """What the weights were trained on; None for random weights."""
         if self.adopted is not None:
             return self._described.weights
-        return PACKAGED[self.config["name"]].trained_on if self.packaged and is_available(self.config["name"]) else None
+        return (
+            packaged_weights()[self.config["name"]].trained_on
+            if self.packaged and is_available(self.config["name"])
+            else None
+        )
 
     @property
     def model(self) -> ClassyModel:
@@ -88,7 +96,7 @@ class Explored:
     def preprocessing(self) -> Any:
         """How pictures become inputs, when the weights come with that."""
         if self.trained and self.adopted is None:
-            return PACKAGED[self.config["name"]].preprocessing
+            return packaged_weights()[self.config["name"]].preprocessing
         return self.model.preprocessing
 
     @property

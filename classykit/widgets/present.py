@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -16,6 +15,7 @@ from classykit.features import MAP2D, MAP3D, TOKENS, VECTOR, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead
 from classykit.inspecting.receptive.receptive_field import ReceptiveField
 from classykit.inspecting.report import REST, BlockInfo, Inspection
+from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS, list_models
 from classykit.seeing.feature_maps import FeatureMaps
 
@@ -37,10 +37,7 @@ def model_groups() -> list[dict[str, Any]]:
     groups: dict[str, list[str]] = {}
     for name in list_models():
         entry = MODELS[name]
-        config = entry.cls.Config
-        required = [k for k, f in config.model_fields.items() if f.is_required()] if config is not None else []
-        chooses_size = name == "efficientnet"  # needs one of two keys, which no schema of fields tells
-        if all(key in entry.defaults for key in required) and not chooses_size:
+        if entry.is_whole:
             groups.setdefault(entry.cls.__name__, []).append(name)
     return [{"family": family, "models": models} for family, models in sorted(groups.items())]
 
@@ -75,7 +72,11 @@ def bar(
 
 
 def block_map(
-    inspection: Inspection, heads: Mapping[str, ClassyHead], picture: str, profile: Profile | None = None
+    inspection: Inspection,
+    heads: Mapping[str, ClassyHead],
+    picture: str,
+    profile: Profile | None = None,
+    short_name: Callable[[str], str] = ClassyModel.short_name,
 ) -> dict[str, Any]:
     """State of the `BlockMap`; with a profile it is coloured by time."""
     rows = listed(inspection)
@@ -268,23 +269,6 @@ def window(field: ReceptiveField | None) -> dict[str, list[int]] | None:
 def listed(inspection: Inspection) -> list[BlockInfo]:
     """The rows that are blocks: no heads, no rest."""
     return [b for b in inspection.blocks if not b.is_head and b.name != REST]
-
-
-def short_name(name: str) -> str:
-    """A name for under a block: "block1-1" -> "1-1", "layer_3" -> "3", "features.1.0" -> "1.0"."""
-    known = {
-        "initial_block": "stem", "stem-path0": "stem", "trunk_output": "out", "conv_proj": "patches",
-        "embedding": "embed",
-    }  # fmt: skip
-    if name in known:
-        return known[name]
-    if match := re.fullmatch(r"pathway0-stage(\d+)-block(\d+)(?:-(bn|relu))?", name):  # video
-        return match[3] or f"{match[1]}-{match[2]}"
-    match = re.fullmatch(r"(?:block|layer_|hidden)(\d+(?:-\d+)?)", name)
-    if match:
-        return match[1]
-    parts = name.split(".")
-    return ".".join(parts[-2:]) if len(parts) > 1 and parts[-1].isdigit() else parts[-1]
 
 
 def head_label(head: ClassyHead) -> str:

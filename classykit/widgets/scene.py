@@ -261,7 +261,7 @@ class Scene:
         # of a clip always the same frame, because the map does not follow the slider
         picture = self.frames[len(self.frames) // 2] if self.takes_clips else self.seen_picture()
         small = "" if picture is None else present.data_url(picture, 96)
-        return present.block_map(self.inspection, heads, small, self.profile)
+        return present.block_map(self.inspection, heads, small, self.profile, self.subject.model.short_name)
 
     def panel(self) -> dict[str, Any]:
         """State of the `BlockPanel`."""

@@ -562,3 +562,24 @@ def test_a_registered_users_model(monkeypatch):
     assert model(torch.zeros(1, 3, 8, 8)).shape == (1, 3) and model.config["name"] == "plain_for_tests"
     assert ck.build_model(model.config).config == model.config
     assert isinstance(model.get_heads()["first"][0], LinearProbe)
+
+
+@pytest.mark.parametrize(
+    "family, block, short",
+    [
+        (ck.ClassyModel, "block1-1", "1-1"),
+        (ck.ClassyModel, "layer_3", "3"),
+        (ck.ClassyModel, "features.1.0", "1.0"),
+        (ck.ClassyModel, "a.conv", "conv"),
+        (ck.models.MLP, "hidden0", "0"),
+        (ck.models.EfficientNet, "trunk_output", "out"),
+        (ck.models.RegNet, "trunk_output", "out"),
+        (ck.models.ResNeXt, "initial_block", "stem"),
+        (ck.models.VisionTransformer, "conv_proj", "patches"),
+        (ck.models.ResNeXt3D, "stem-path0", "stem"),
+        (ck.models.ResNeXt3D, "pathway0-stage2-block1", "2-1"),
+        (ck.models.ResNeXt3D, "pathway0-stage4-block2-relu", "relu"),
+    ],
+)
+def test_short_names_of_blocks(family, block, short):
+    assert family.short_name(block) == short

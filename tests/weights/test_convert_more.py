@@ -5,7 +5,8 @@ import torch
 
 import classykit as ck
 from classykit.errors import WeightsError
-from classykit.weights import keymaps, torchvision_layouts
+from classykit.weights import keymaps
+from classykit.weights.families import densenet
 
 models = pytest.importorskip("torchvision.models")
 
@@ -114,7 +115,7 @@ def test_settings_that_no_weight_shows_are_noticed(randomise):
 
 def test_old_densenet_files_write_dots():
     keys = ["features.denseblock1.denselayer2.norm.1.weight", "features.denseblock4.denselayer16.conv2.weight"]
-    renamed = keymaps.rename(dict.fromkeys(keys), torchvision_layouts.DENSENET, "a file")
+    renamed = keymaps.rename(dict.fromkeys(keys), densenet.RULES, "a file")
     assert list(renamed) == [
         "features.block_0.block0-1.norm-1.weight", "features.block_3.block3-15.conv-2.weight",
     ]  # fmt: skip

@@ -6,7 +6,8 @@ from torch import nn
 
 import classykit as ck
 from classykit.errors import WeightsError
-from classykit.weights import keymaps, torchvision_layouts
+from classykit.weights import keymaps
+from classykit.weights.families import resnext3d
 
 video = pytest.importorskip("torchvision.models.video")
 
@@ -56,7 +57,7 @@ def test_the_config_rebuilds_the_converted_model(source):
 
 
 def test_every_key_has_a_place(source):
-    renamed = keymaps.rename(source.state_dict(), torchvision_layouts.R3D, "it")
+    renamed = keymaps.rename(source.state_dict(), resnext3d.RULES, "it")
     own = ck.build_model("r3d_18", device="meta").state_dict()
     heads = {"head.head_fcl.projection.weight", "head.head_fcl.projection.bias"}
     assert set(renamed) == set(own) | heads and len(renamed) == len(source.state_dict())

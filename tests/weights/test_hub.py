@@ -12,8 +12,10 @@ import classykit as ck
 from classykit.clips import KINETICS_MEAN
 from classykit.errors import ConfigError, WeightsError
 from classykit.images import Preprocessing
-from classykit.weights import hub, hub_table, imagenet_labels
-from classykit.weights.hub_table import TORCHVISION, TorchvisionWeights
+from classykit.weights import hub, imagenet_labels
+from classykit.weights import published as table
+from classykit.weights.families.regnet import OTHER_WIDTHS
+from classykit.weights.published import TorchvisionWeights
 
 models = pytest.importorskip("torchvision.models")
 
@@ -23,7 +25,7 @@ def folder(tmp_path, monkeypatch):
     """The hub's folder, empty; nothing can be downloaded from the real address."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    monkeypatch.setattr(hub_table, "FOLDER", "https://weights.invalid/models/")
+    monkeypatch.setattr(table, "FOLDER", "https://weights.invalid/models/")
     return tmp_path / "home" / "hub" / "checkpoints"
 
 
@@ -36,8 +38,8 @@ def published(tmp_path, monkeypatch, folder, randomise):
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     entry = TorchvisionWeights("resnet18", "IMAGENET1K_V1", f"resnet18-{digest[:8]}")
     path.rename(tmp_path / entry.file)
-    monkeypatch.setattr(hub_table, "FOLDER", f"file://{tmp_path}/")
-    monkeypatch.setattr(hub, "TORCHVISION", [entry])
+    monkeypatch.setattr(table, "FOLDER", f"file://{tmp_path}/")
+    monkeypatch.setattr(hub, "published_files", lambda: [entry])
     return source, entry
 
 
@@ -141,13 +143,13 @@ def enum_of(name):
 
 def test_the_table_is_torchvisions():
     for name in ck.list_models():
-        entries = [e for e in TORCHVISION if e.name == name]
+        entries = [e for e in hub.published_files() if e.name == name]
         if name.replace(".", "_") not in models.list_models():
             assert not entries
             continue
         enum = enum_of(name)
-        if name in hub_table.OTHER_WIDTHS:
-            assert not entries and enum.DEFAULT.url == f"{hub_table.FOLDER}{hub_table.OTHER_WIDTHS[name]}.pth"
+        if name in OTHER_WIDTHS:
+            assert not entries and enum.DEFAULT.url == f"{table.FOLDER}{OTHER_WIDTHS[name]}.pth"
             continue
         assert {e.weights: e.url for e in entries} == {w.name: w.url for w in enum}
         assert entries[0].weights == enum.DEFAULT.name
@@ -163,14 +165,14 @@ def test_the_table_is_torchvisions():
 @pytest.mark.parametrize("name", ["resnet50", "efficientnet_b3", "vit_l_16"])
 @pytest.mark.parametrize("picture", ["cat", "coffee"])
 def test_pictures_are_prepared_as_torchvision_does(name, picture):
-    (entry, *_) = (e for e in TORCHVISION if e.name == name)
+    (entry, *_) = (e for e in hub.published_files() if e.name == name)
     image = ck.load_image(picture)
     theirs = enum_of(name)[entry.weights].transforms()(image)
     torch.testing.assert_close(entry.preprocessing(image)[0], theirs, atol=1e-6, rtol=0)
 
 
 def test_frames_of_clips_are_resized_out_of_proportion():
-    (entry,) = (e for e in TORCHVISION if e.name == "r3d_18")
+    (entry,) = (e for e in hub.published_files() if e.name == "r3d_18")
     recipe = entry.preprocessing
     assert recipe.resize == (128, 171) and recipe.mean == KINETICS_MEAN
     image = ck.load_image("coffee")
@@ -180,7 +182,7 @@ def test_frames_of_clips_are_resized_out_of_proportion():
 
 
 def test_a_recipe_survives_json_and_makes_sense():
-    for entry in TORCHVISION:
+    for entry in hub.published_files():
         recipe = entry.preprocessing
         assert Preprocessing.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     for resize in (200, (256, 200), 0, "256", (256,), 256.0):

@@ -9,8 +9,8 @@ from safetensors.torch import save_file
 
 import classykit as ck
 from classykit.errors import MissingDependencyError, WeightsError
-from classykit.weights import torchvision_layouts
-from classykit.weights.convert import LAYOUTS
+from classykit.weights.families import vision_transformer
+from classykit.weights.family_weights import layouts
 from classykit.weights.keymaps import rename
 from classykit.weights.local import load_state
 
@@ -135,7 +135,7 @@ def test_old_vit_files_name_their_layers():
         state = models.vit_b_32().state_dict()
     old = {k.replace("mlp.0.", "mlp.linear_1.").replace("mlp.3.", "mlp.linear_2."): v for k, v in state.items()}
     assert old.keys() != state.keys()
-    renamed = [rename(of, torchvision_layouts.VIT, "a file") for of in (old, state)]
+    renamed = [rename(of, vision_transformer.OF_TORCHVISION, "a file") for of in (old, state)]
     assert renamed[0].keys() == renamed[1].keys()
 
 
@@ -223,7 +223,7 @@ def test_what_does_not_fit_is_refused(name, build, words, tmp_path):
 def test_a_file_of_two_models_is_refused(resnet18, tmp_path):
     both = {**resnet18.state_dict(), "features.denseblock1.x": torch.zeros(1)}
     torch.save(both, tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match="several kinds of models: the ResNet of torchvision and timm; the DenseNet"):
+    with pytest.raises(WeightsError, match="several kinds of models: the DenseNet of torchvision and timm; the ResNet"):
         ck.load_pretrained("resnet18", source=tmp_path / "w.pth")
 
 
@@ -239,7 +239,7 @@ def test_every_layout_is_told_from_ours_and_from_the_others():
             "r3d_18")  # fmt: skip
     for name in ours:
         state = ck.build_model(name, device="meta").state_dict()
-        assert not [layout.title for layout in LAYOUTS if layout.matches(state)]
+        assert not [layout.title for layout in layouts() if layout.matches(state)]
     more = [of_torchvision("vit_b_32"), lambda: models.video.r3d_18(), of_timm("vit_tiny_patch16_224", depth=1),
             of_timm("efficientnet_b0")]  # fmt: skip
     seen = set()
@@ -249,10 +249,10 @@ def test_every_layout_is_told_from_ours_and_from_the_others():
                 source = build()
         except NotImplementedError:  # torchvision's RegNets reckon with tensors
             source = build()
-        (layout,) = [layout for layout in LAYOUTS if layout.matches(source.state_dict())]
+        (layout,) = [layout for layout in layouts() if layout.matches(source.state_dict())]
         assert f"{type(source).__module__}.{type(source).__name__}" in layout.classes
         seen.add(layout.title)
-    assert len(seen) == len(LAYOUTS)
+    assert len(seen) == len(layouts())
 
 
 @pytest.mark.parametrize(

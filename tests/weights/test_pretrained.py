@@ -86,7 +86,7 @@ def test_lite2():
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
     """The package's file in a folder of its own, where it may be damaged."""
-    lite0 = packaged.PACKAGED["efficientnet_lite0"]
+    lite0 = packaged.packaged_weights()["efficientnet_lite0"]
     path = tmp_path / "weights.pth"
     shutil.copy(packaged._locate("efficientnet_lite0", lite0), path)
     monkeypatch.setattr(packaged, "_locate", lambda *args: path)

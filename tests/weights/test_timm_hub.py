@@ -100,7 +100,7 @@ def test_what_it_does_not_have(name, weights, words, cache):
 
 
 def test_every_name_has_published_weights_with_a_classifier():
-    for ours, theirs in timm_hub.NAMES.items():
+    for ours, theirs in timm_hub.timm_names().items():
         cfg = timm.models.get_pretrained_cfg(theirs)
         assert ours in ck.list_models() and cfg.hf_hub_id and cfg.num_classes == 1000
         recipe = timm_hub._preprocessing(cfg.to_dict())
@@ -109,7 +109,7 @@ def test_every_name_has_published_weights_with_a_classifier():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ours, theirs", timm_hub.NAMES.items())
+@pytest.mark.parametrize("ours, theirs", timm_hub.timm_names().items())
 def test_every_name_means_the_same_architecture(ours, theirs):
     if ours in ("regnet_y_128gf", "regnet_y_256gf", "regnet_y_64gf"):
         pytest.skip("would take gigabytes")
