@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from classykit.errors import ConfigError, suggest
 
@@ -48,7 +49,7 @@ def read_config(kind: type[C], values: dict[str, Any], owner: str) -> C:
         raise ConfigError(f"{owner}: " + " ".join(complaints)) from None
 
 
-def _complaint(problem: dict[str, Any], kind: type[Config]) -> str:
+def _complaint(problem: ErrorDetails, kind: type[Config]) -> str:
     path = ".".join(str(part) for part in problem["loc"])
     what = problem["type"]
     known = list(kind.model_fields)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -74,6 +76,7 @@ def main_tensor(output: object, batch_size: int, square: bool = True) -> tuple[i
     >>> main_tensor(((7, 7), torch.empty(2, 49, 64)), batch_size=2)[0]
     1
     """
+    entries: Iterable[tuple[int | str, Any]]
     if isinstance(output, (tuple, list)):
         entries = enumerate(output)
     elif isinstance(output, dict):

@@ -39,7 +39,7 @@ def structure_key(module: nn.Module) -> Hashable | None:
 
 
 def _look(module: nn.Module, outermost: bool = False) -> Hashable | None:
-    parts: list[Hashable] = [type(module)]
+    parts: list[Hashable] = []
     for name, value in vars(module).items():
         if name in ("_parameters", "_buffers"):
             parts.append(tuple((n, None if t is None else (tuple(t.shape), t.dtype)) for n, t in value.items()))
@@ -54,7 +54,7 @@ def _look(module: nn.Module, outermost: bool = False) -> Hashable | None:
                 return None
         else:
             parts.append((name, _freeze(value)))
-    return tuple(parts)
+    return type(module), *parts
 
 
 def _freeze(value: Any) -> Hashable:

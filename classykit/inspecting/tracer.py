@@ -16,7 +16,7 @@ from torch.utils.flop_counter import flop_registry
 
 from classykit.inspecting import shortcuts
 from classykit.inspecting.folding import outline, redraw, structure_key
-from classykit.inspecting.receptive.fields import ALL, Field, Site, absolute, extent, plain, relative
+from classykit.inspecting.receptive.fields import ALL, Field, Site, Unfollowed, absolute, extent, plain, relative
 from classykit.inspecting.receptive.sight import Sight
 from classykit.inspecting.report import REST
 from classykit.meta import tensors_in
@@ -168,9 +168,9 @@ class _Folded:
         tensors = tensors_in((args, kwargs))
         fields = [sight.of(t) for t in tensors]
         known = self.known.get((self.block, given))
-        seen = known and known.sees(fields, self.watch.here.site)
+        seen = None if known is None else known.sees(fields, self.watch.here.site)
         cost = self.watch.here.cost
-        if seen is None:
+        if known is None or seen is None:
             before = Cost(cost.macs, cost.activations, cost.activation_bytes, cost.uncounted.copy())
             output = self.forward(*args, **kwargs)
             drawn = outline(output, other_than=(args, kwargs))
@@ -181,8 +181,9 @@ class _Folded:
                     cost.activation_bytes - before.activation_bytes,
                     cost.uncounted - before.uncounted,
                 )
-                known = self.known.setdefault((self.block, given), _Known(drawn, spent))
-                known.learn(fields, [sight.of(t) for t in tensors_in(output)])
+                self.known.setdefault((self.block, given), _Known(drawn, spent)).learn(
+                    fields, [sight.of(t) for t in tensors_in(output)]
+                )
             return output
         cost.add(known.cost)
         self.watch.paused = True
@@ -204,22 +205,22 @@ class _Known:
     seen: dict[Any, tuple[Field | None, ...]] = field(default_factory=dict)
 
     def learn(self, given: list[Field | None], seen: list[Field | None]) -> None:
-        with suppress(ValueError):
+        with suppress(Unfollowed):
             self.seen[relative(given, given)] = relative(seen, given)
 
     def sees(self, given: list[Field | None], here: Site) -> tuple[Field | None, ...] | None:
         """None when it is not known."""
         axes = [f.axes for f in given if f is not None]
         if axes and all(seen.status == ALL for seen in axes[0]) and all(a == axes[0] for a in axes):
-            for known, seen in self.seen.items():
+            for known, found in self.seen.items():
                 if [f is None for f in known] == [f is None for f in given]:
                     # from what sees the same everywhere, nothing else can come
-                    return tuple(f and Field(tuple(plain(extent(dim)) for dim in f.dims), axes[0]) for f in seen)
+                    return tuple(f and Field(tuple(plain(extent(dim)) for dim in f.dims), axes[0]) for f in found)
         try:
-            seen = self.seen.get(relative(given, given))
-        except ValueError:
+            found_here = self.seen.get(relative(given, given))
+        except Unfollowed:
             return None
-        return seen and absolute(seen, given, here)
+        return found_here and absolute(found_here, given, here)
 
 
 def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True) -> Trace:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-
-from classykit.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas
@@ -57,12 +55,12 @@ class Row:
     @property
     def latency_p25_ms(self) -> float | None:
         """Lower quartile."""
-        return 1000 * quantile(self.times, 0.25) if self.times else None
+        return 1000 * float(np.quantile(self.times, 0.25)) if self.times else None
 
     @property
     def latency_p75_ms(self) -> float | None:
         """Upper quartile."""
-        return 1000 * quantile(self.times, 0.75) if self.times else None
+        return 1000 * float(np.quantile(self.times, 0.75)) if self.times else None
 
     @property
     def images_per_s(self) -> float | None:
@@ -157,7 +155,7 @@ class Benchmark:
                 found.append({
                     "model": row.model, "against": self.models[0], "mode": row.mode, "dtype": row.dtype,
                     "batch_size": row.batch_size, "ratio": statistics.median(of_rounds),
-                    "ratio_p25": quantile(of_rounds, 0.25), "ratio_p75": quantile(of_rounds, 0.75),
+                    "ratio_p25": np.quantile(of_rounds, 0.25), "ratio_p75": np.quantile(of_rounds, 0.75),
                     "rounds": len(of_rounds),
                 })  # fmt: skip
         columns = ["model", "against", "mode", "dtype", "batch_size", "ratio", "ratio_p25", "ratio_p75", "rounds"]
@@ -196,18 +194,3 @@ class Benchmark:
         from classykit.measuring.benchmark_html import html_table
 
         return html_table(self)
-
-
-def quantile(values: Any, share: float) -> float:
-    """A quantile, in between the values where it falls between them.
-
-    >>> quantile([1, 2, 3, 4, 5], 0.25), quantile([7], 0.75)
-    (2.0, 7.0)
-    """
-    ordered = sorted(values)
-    if not ordered:
-        raise ConfigError("There is no quantile of nothing.")
-    position = share * (len(ordered) - 1)
-    low = math.floor(position)
-    high = min(low + 1, len(ordered) - 1)
-    return float(ordered[low] + (position - low) * (ordered[high] - ordered[low]))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from classykit import formats
 from classykit.features import shape_text
-from classykit.measuring.benchmark_report import quantile
 
 if TYPE_CHECKING:
     from classykit.measuring.benchmark_report import Benchmark, Row
@@ -74,7 +75,7 @@ def cells(benchmark: Benchmark, row: Row) -> dict[str, str]:
     of_rounds = benchmark.ratio_of(row)
     ratio = ""
     if of_rounds:
-        middle, low_ratio, high_ratio = (quantile(of_rounds, share) for share in (0.5, 0.25, 0.75))
+        middle, low_ratio, high_ratio = (np.quantile(of_rounds, share) for share in (0.5, 0.25, 0.75))
         ratio = f"{middle:.2f} ({low_ratio:.2f}–{high_ratio:.2f})"
     return found | {
         "latency (quartiles)": f"{significant(row.latency_ms)} ms ({low}–{high})",

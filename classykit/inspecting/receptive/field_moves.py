@@ -15,6 +15,7 @@ from classykit.inspecting.receptive.fields import (
     Dim,
     Factor,
     Field,
+    Seen,
     extent,
     jumbled,
     plain,
@@ -53,13 +54,13 @@ def reshaped(call: Call, field: Field, shape: Sequence[int]) -> Field:
 @rule("view _unsafe_view reshape _reshape_alias _reshape_copy view_copy flatten unflatten")
 def view(call: Call) -> Field:
     """The same entries in the same order, under another shape."""
-    return reshaped(call, call.field(0), call.shape)
+    return reshaped(call, call.given(), call.shape)
 
 
 @rule("permute permute_copy transpose t transpose_copy t_copy")
 def permute(call: Call) -> Field:
     """Dimensions in another order."""
-    field = call.field(0)
+    field = call.given()
     order = list(range(len(field.dims)))
     if call.name.startswith("permute"):
         order = [d % len(order) for d in call.arg(1, "dims")]
@@ -72,7 +73,7 @@ def permute(call: Call) -> Field:
 @rule("unsqueeze")
 def unsqueeze(call: Call) -> Field:
     """A dimension of one entry more."""
-    field = call.field(0)
+    field = call.given()
     d = call.arg(1, "dim") % (len(field.dims) + 1)
     return Field((*field.dims[:d], (), *field.dims[d:]), field.axes)
 
@@ -80,7 +81,7 @@ def unsqueeze(call: Call) -> Field:
 @rule("squeeze")
 def squeeze(call: Call) -> Field:
     """Dimensions of one entry fewer."""
-    field, chosen = call.field(0), call.arg(1, "dim")
+    field, chosen = call.given(), call.arg(1, "dim")
     n = len(field.dims)
     chosen = range(n) if chosen is None else {d % n for d in ((chosen,) if isinstance(chosen, int) else chosen)}
     return Field(tuple(dim for d, dim in enumerate(field.dims) if d not in chosen or extent(dim) > 1), field.axes)
@@ -89,13 +90,13 @@ def squeeze(call: Call) -> Field:
 @rule("expand")
 def expand(call: Call) -> Field:
     """Entries that stand for many: they see what they saw."""
-    return union([call.field(0)], call.shape, call.here)
+    return union([call.given()], call.shape, call.here)
 
 
 @rule("repeat")
 def repeat(call: Call) -> Field:
     """Copies behind each other: a dimension goes through its positions several times."""
-    field, times = call.field(0), call.arg(1, "repeats")
+    field, times = call.given(), call.arg(1, "repeats")
     dims = ((),) * (len(times) - len(field.dims)) + field.dims
     return Field(tuple(tidy((Factor(n), *dim)) for n, dim in zip(times, dims, strict=True)), field.axes)
 
@@ -106,7 +107,8 @@ def sliced(call: Call, field: Field, d: int, start: int, n: int, step: int = 1) 
     if n == extent(dim):
         return field
     held = list(positions([dim]))
-    kept, changes = plain(n), {}
+    kept = plain(n)
+    changes: dict[int, Seen] = {}
     inner = dim[-1].inner if len(dim) == 1 else ()
     if not held:
         pass
@@ -150,7 +152,7 @@ def _without_dim(field: Field | None, d: int) -> Field | None:
 @rule("slice")
 def slice_(call: Call) -> Field | None:
     """Some entries of one dimension, evenly spaced."""
-    field, whole = call.field(0), call.args[0].shape
+    field, whole = call.given(), call.args[0].shape
     d = call.arg(1, "dim", 0) % len(whole)
     start, _, step = slice(*(call.arg(i, name) for i, name in ((2, "start"), (3, "end"), (4, "step")))).indices(
         whole[d]
@@ -162,7 +164,7 @@ def slice_(call: Call) -> Field | None:
 def narrow(call: Call) -> Field | None:
     """A run of entries of one dimension."""
     d = call.args[1] % len(call.shape)
-    return sliced(call, call.field(0), d, call.args[2] % call.args[0].shape[d], call.args[3])
+    return sliced(call, call.given(), d, call.args[2] % call.args[0].shape[d], call.args[3])
 
 
 @rule("select")
@@ -170,7 +172,7 @@ def select(call: Call) -> Field | None:
     """One entry of a dimension, which goes."""
     whole = call.args[0].shape
     d = call.arg(1, "dim") % len(whole)
-    return _without_dim(sliced(call, call.field(0), d, call.arg(2, "index") % whole[d], 1), d)
+    return _without_dim(sliced(call, call.given(), d, call.arg(2, "index") % whole[d], 1), d)
 
 
 @rule("split split_with_sizes unsafe_split unsafe_chunk chunk tensor_split unsafe_split_with_sizes")
@@ -178,7 +180,7 @@ def split(call: Call) -> list[Field | None]:
     """Runs of entries of one dimension, one behind the other."""
     d, start, fields = call.arg(2, "dim", 0), 0, []
     for part in call.out:
-        fields.append(sliced(call, call.field(0), d % part.ndim, start, part.shape[d]))
+        fields.append(sliced(call, call.given(), d % part.ndim, start, part.shape[d]))
         start += part.shape[d]
     return fields
 
@@ -187,13 +189,13 @@ def split(call: Call) -> list[Field | None]:
 def unbind(call: Call) -> list[Field | None]:
     """The entries of one dimension, each a tensor."""
     d = call.arg(1, "dim", 0) % call.args[0].ndim
-    return [_without_dim(sliced(call, call.field(0), d, i, 1), d) for i in range(len(call.out))]
+    return [_without_dim(sliced(call, call.given(), d, i, 1), d) for i in range(len(call.out))]
 
 
 @rule("unfold")
 def unfold(call: Call) -> Field:
     """Windows along one dimension: steps stay, and what lies within a window becomes the last dimension."""
-    field, d, size, step = call.field(0), call.args[1], call.args[2], call.args[3]
+    field, d, size, step = call.given(), call.args[1], call.args[2], call.args[3]
     d %= len(field.dims)
     if not field.dims[d]:
         return Field((*field.dims, plain(size)), field.axes)
@@ -206,7 +208,7 @@ def unfold(call: Call) -> Field:
 
 @rule("cat stack")
 def cat(call: Call) -> Field:
-    """Tensors behind each other: of channels the union; class tokens and padding beside positions keep their site."""
+    """Tensors behind each other: of channels the union; class tokens and padding beside positions keep their place."""
     tensors, d = call.args[0], call.arg(1, "dim", 0) % len(call.shape)
     found = [call.fields.get(id(t)) for t in tensors]
     if call.name == "stack":
@@ -272,7 +274,7 @@ def padded(field: Field, d: int, before: int, n: int) -> Field:
 )
 def pad(call: Call) -> Field:
     """Entries around: positions are counted from further out."""
-    field, amounts = call.field(0), call.arg(1, "pad")
+    field, amounts = call.given(), call.arg(1, "pad")
     for i in range(len(amounts) // 2):
         d, (before, after) = len(field.dims) - 1 - i, amounts[2 * i : 2 * i + 2]
         if not before and not after:
@@ -293,7 +295,7 @@ def pad(call: Call) -> Field:
 @rule("roll flip")
 def roll(call: Call) -> Field:
     """Positions in an order that no stride describes."""
-    field = call.field(0)
+    field = call.given()
     for d in call.arg(2 if call.name == "roll" else 1, "dims") or range(len(field.dims)):
         if any(f.n > 1 for f in positions([field.dims[d]])):
             field = jumbled(field, d, call.shape[d], call.cause("positions out of order"))
@@ -325,7 +327,7 @@ def index(call: Call) -> Field:
 @rule("pixel_unshuffle")
 def pixel_unshuffle(call: Call) -> Field:
     """Blocks of pixels become channels."""
-    field, r = call.field(0), call.args[1]
+    field, r = call.given(), call.args[1]
     *lead, c, h, w = call.args[0].shape
     apart = reshaped(call, field, (*lead, c, h // r, r, w // r, r))
     n = len(lead)
@@ -351,7 +353,7 @@ def upsample(call: Call) -> Field:
 @rule("im2col")
 def im2col(call: Call) -> Field:
     """(N, C, H, W) -> (N, C kh kw, L): windows of a map."""
-    field, kernel, dilation, padding, stride = call.field(0), *(each(a, 2) for a in call.args[1:5])
+    field, kernel, dilation, padding, stride = call.given(), *(each(a, 2) for a in call.args[1:5])
     if any(len(dim) != 1 or dim[0].inner for dim in field.dims[2:]):
         return call.lost("windows over rows of positions")
     inside, places, changes = [], [], {}
@@ -369,7 +371,7 @@ def im2col(call: Call) -> Field:
 @rule("col2im")
 def col2im(call: Call) -> Field:
     """(N, C kh kw, L) -> (N, C, H, W): a position is the sum of several windows' entries."""
-    field, n = call.field(0), call.shape[-1]
+    field, n = call.given(), call.shape[-1]
     for d in (1, 2):
         field = jumbled(field, d, 2, call.cause("overlapping windows"))
     axes = sorted({f.axis for f in positions(field.dims[1:])})

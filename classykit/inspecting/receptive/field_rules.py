@@ -7,7 +7,7 @@ unknown field, with its name for a reason, never a wrong one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -17,6 +17,7 @@ from classykit.inspecting.receptive.fields import (
     Factor,
     Field,
     Site,
+    Unfollowed,
     extent,
     jumbled,
     lose,
@@ -42,6 +43,13 @@ class Call:
         """The field of a tensor that was given; None for what does not come from the input."""
         return self.fields.get(id(self.args[i])) if i < len(self.args) else None
 
+    def given(self) -> Field:
+        """The field of the first tensor; Unfollowed when that does not come from the input, but another does."""
+        field = self.field(0)
+        if field is None:
+            raise Unfollowed
+        return field
+
     @property
     def first(self) -> Any:
         return self.out[0] if isinstance(self.out, (tuple, list)) else self.out
@@ -61,13 +69,14 @@ class Call:
 
 
 Rule = Callable[[Call], "Field | list[Field | None] | None"]
+OneRule = TypeVar("OneRule", bound=Rule)
 RULES: dict[str, Rule] = {}
 
 
-def rule(names: str) -> Callable[[Rule], Rule]:
+def rule(names: str) -> Callable[[OneRule], OneRule]:
     """Register a function as the rule of these operations, their names separated by spaces."""
 
-    def enter(function: Rule) -> Rule:
+    def enter(function: OneRule) -> OneRule:
         RULES.update(dict.fromkeys(names.split(), function))
         return function
 
@@ -189,7 +198,7 @@ def pool(call: Call) -> Field:
     axes = int(call.name[8])
     dilation = call.arg(4, "dilation", 1) if call.name.startswith("max") else 1
     kernel, stride, padding = call.args[1], call.arg(2, "stride", ()), call.arg(3, "padding", 0)
-    return windowed(call, call.field(0), kernel, stride, padding, dilation, axes, pools=True)
+    return windowed(call, call.given(), kernel, stride, padding, dilation, axes, pools=True)
 
 
 @rule("_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d adaptive_avg_pool1d")
@@ -199,14 +208,14 @@ def adaptive_pool(call: Call) -> Field:
     axes = len(sizes)
     given = call.args[0].shape[-axes:]
     if all(n == 1 for n in sizes):
-        return reduced(call.field(0), range(-axes, 0), True, call.cause("pooling"))
+        return reduced(call.given(), range(-axes, 0), True, call.cause("pooling"))
     if any(n % m for n, m in zip(given, sizes, strict=True)):
-        field = call.field(0)
+        field = call.given()
         for d, n in enumerate(sizes, len(call.shape) - axes):
             field = jumbled(field, d, n, call.cause("adaptive pooling with uneven windows"))
         return field
     kernel = [n // m for n, m in zip(given, sizes, strict=True)]
-    return windowed(call, call.field(0), kernel, kernel, 0, 1, axes, pools=True)
+    return windowed(call, call.given(), kernel, kernel, 0, 1, axes, pools=True)
 
 
 # Over whole dimensions
@@ -214,10 +223,10 @@ def adaptive_pool(call: Call) -> Field:
 
 def reduced(field: Field, dims: Sequence[int], keep: bool, cause: Cause) -> Field:
     """One value for all entries along ``dims``."""
-    dims = {d % len(field.dims) for d in dims}
-    field = spread(field, dims, cause)
-    out = [(dim if extent(dim) == 1 else ()) if d in dims else dim for d, dim in enumerate(field.dims)]
-    return Field(tuple(dim for d, dim in enumerate(out) if keep or d not in dims), field.axes)
+    gone = {d % len(field.dims) for d in dims}
+    field = spread(field, gone, cause)
+    out = [(dim if extent(dim) == 1 else ()) if d in gone else dim for d, dim in enumerate(field.dims)]
+    return Field(tuple(dim for d, dim in enumerate(out) if keep or d not in gone), field.axes)
 
 
 _REDUCES = """mean sum amax amin max min prod any all argmax argmin logsumexp median nanmean std var std_mean var_mean
@@ -288,7 +297,7 @@ def product(call: Call, a: Any, b: Any) -> Field:
     fa, fb = call.fields.get(id(a)), call.fields.get(id(b))
     both = fa is not None and fb is not None
     kind = call.cause("attention" if both else "a linear layer over positions")
-    if both:  # queries with keys: all see all
+    if fa is not None and fb is not None:  # queries with keys: all see all
         shared = {f.axis for f in positions([fa.dims[-2]]) if f.n > 1} & {
             f.axis for f in positions([fb.dims[-1]]) if f.n > 1
         }
@@ -325,7 +334,7 @@ def addmm(call: Call) -> Field:
 @rule("linear")
 def linear(call: Call) -> Field:
     """A product with weights along the last dimension."""
-    return mixed(call, _last_dim_mixed(call, call.field(0))) if call.field(0) is not None else call.lost()
+    return mixed(call, _last_dim_mixed(call, call.given()))
 
 
 def _last_dim_mixed(call: Call, field: Field) -> Field:

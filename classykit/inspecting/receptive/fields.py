@@ -13,6 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 
+class Unfollowed(Exception):
+    """Raised where what is seen cannot be followed: by a rule, of an operation in a form that it does not know."""
+
+
 class Site:
     """A block by name. What runs between blocks belongs to the next to end: its name is filled in then."""
 
@@ -198,7 +202,7 @@ def union(fields: Sequence[Field], shape: Sequence[int], here: Site, scales: boo
         whole = next((s for s in seen if s.status == ALL), None)
         if whole is not None and all(whole.start <= s.start and s.end <= whole.end for s in seen if s.status > ALL):
             cause = whole.cause
-            if scales and cause.kind == "pooling" and any(s.status != ALL for s in seen):
+            if scales and cause is not None and cause.kind == "pooling" and any(s.status != ALL for s in seen):
                 cause = Cause("squeeze-excitation", here)
             changes[axis] = Seen(start, end - start, 0, ALL, cause)
         else:
@@ -212,11 +216,11 @@ def union(fields: Sequence[Field], shape: Sequence[int], here: Site, scales: boo
     for d, n in enumerate(shape):
         fitting = [f.dims[d] for f in padded if f.dims[d] and extent(f.dims[d]) == n]
         dims.append(max(fitting, key=lambda dim: len(axes_in(dim))) if fitting else plain(n))
-    for axis, seen in changes.items():  # positions that are unknown must at least be all there
-        if seen.status == UNKNOWN:
+    for axis, change in changes.items():  # positions that are unknown must at least be all there
+        if change.status == UNKNOWN:
             held = [{d for d, dim in enumerate(f.dims) if axis in axes_in(dim)} for f in padded]
             if any(axis not in axes_in(dims[d]) for d in set().union(*held)):
-                changes[axis] = seen._replace(status=LOST)
+                changes[axis] = change._replace(status=LOST)
     return settle(Field(tuple(dims), padded[0].axes), changes)
 
 
@@ -244,7 +248,7 @@ def _merge(seen: list[Seen], fields: list[Field], axis: int, here: Site) -> Seen
 def relative(fields: Sequence[Field | None], given: Sequence[Field | None]) -> tuple[Field | None, ...]:
     """``fields`` in positions of the first that is ``given`` instead of pixels: what a block does, wherever it stands.
 
-    All that the rules do is the same in either measure. Raises ValueError where there are fractions of positions.
+    All that the rules do is the same in either measure. Raises Unfollowed where there are fractions of positions.
     """
     start = next((f for f in given if f is not None), None)
     if start is None:
@@ -256,7 +260,7 @@ def relative(fields: Sequence[Field | None], given: Sequence[Field | None]) -> t
         for seen, first, unit in zip(field.axes, start.axes, units, strict=True) if field is not None else ():
             parts = (seen.start - first.start, seen.size - first.size, seen.jump)
             if any(n % unit for n in parts):
-                raise ValueError
+                raise Unfollowed
             if (cause := seen.cause) is not None:
                 cause = Cause("", causes.index(cause)) if cause in causes else Cause(cause.kind, None)
             axes.append(Seen(parts[0] // unit, parts[1] // unit + 1, parts[2] // unit, seen.status, cause))

@@ -52,7 +52,7 @@ class ReceptiveField:
         >>> ReceptiveField((5, 5), (2, 2), (-2, -2), (8, 8)).pixels((0, 3))
         (slice(0, 3, None), slice(4, 8, None))
         """
-        if self.size is None:
+        if self.size is None or self.stride is None or self.offset is None:
             return None
         starts = [o + i * s for o, i, s in zip(self.offset, position, self.stride, strict=True)]
         return tuple(
@@ -61,7 +61,7 @@ class ReceptiveField:
         )
 
     def __str__(self) -> str:
-        if self.size is None:
+        if self.size is None or self.stride is None:
             return f"unknown ({self.unknown})"
         if self.is_global:
             return f"global ({self.global_by})"

@@ -9,7 +9,18 @@ import torch
 
 from classykit.inspecting.receptive import field_moves  # noqa: F401  enters its rules
 from classykit.inspecting.receptive.field_rules import RULES, Call, Rule, extent_of, pointwise
-from classykit.inspecting.receptive.fields import LOST, Cause, Field, Seen, Site, hull, lose, of_input, plain
+from classykit.inspecting.receptive.fields import (
+    LOST,
+    Cause,
+    Field,
+    Seen,
+    Site,
+    Unfollowed,
+    hull,
+    lose,
+    of_input,
+    plain,
+)
 
 _NO_MARK = (None, -1)
 
@@ -34,7 +45,7 @@ class Sight:
             self.put(x, field)
 
     def put(self, tensor: torch.Tensor, field: Field | None) -> None:
-        tensor._sees = (field, self.time)  # type: ignore[attr-defined]
+        tensor._sees = (field, self.time)
 
     def of(self, tensor: torch.Tensor) -> Field | None:
         field, time = getattr(tensor, "_sees", _NO_MARK)
@@ -76,19 +87,20 @@ class Sight:
             self.rules[func] = find_rule(func)
         found, name = self.rules[func]
         call = Call(name, args, kwargs, out, fields, here)
+        given: Field | list[Field | None] | None
         try:
-            field = call.lost() if found is None else found(call)
-        except (LookupError, TypeError, ValueError, AttributeError):  # a form of it that the rule does not know
-            field = call.lost()
+            given = call.lost() if found is None else found(call)
+        except Unfollowed:
+            given = call.lost()
         for i, t in enumerate(results):
             if not isinstance(t, torch.Tensor) or id(t) in self.known:
                 continue
-            if isinstance(field, list):
-                own = field[i]
-            elif field is None or i == 0 or t.shape == results[0].shape:
-                own = field
+            if isinstance(given, list):
+                own = given[i]
+            elif given is None or i == 0 or t.shape == results[0].shape:
+                own = given
             else:
-                own = lose(field, t.shape, call.cause(f"operation {name} is not followed"))
+                own = lose(given, t.shape, call.cause(f"operation {name} is not followed"))
             if own is not None and extent_of(own) != tuple(t.shape):
                 own = call.lost()
             if own is not None and func._schema.is_mutable and own != fields.get(id(t)):
