@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from classykit.measuring.benchmark_table import to_html, to_text
+
 if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
@@ -184,13 +186,11 @@ class Benchmark:
         return benchmark_bars(self, what)
 
     def __str__(self) -> str:
-        from classykit.measuring.benchmark_text import text
 
-        return text(self)
+        return to_text(self)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from classykit.measuring.benchmark_html import html_table
 
-        return html_table(self)
+        return to_html(self)

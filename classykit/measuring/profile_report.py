@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from classykit.inspecting.report import fold_blocks
+from classykit.measuring.profile_table import to_html, to_text
 from classykit.running.placement import Place
 
 if TYPE_CHECKING:
@@ -127,14 +129,7 @@ class Profile:
 
     def runs(self) -> list[list[BlockProfile]]:
         """The rows in order, those that follow each other and are equal but for their figures in one list."""
-        found: list[list[BlockProfile]] = []
-        for row in self.rows:
-            first = found[-1][0] if found else None
-            if first is not None and row.like is not None and row.like in (first.name, first.like):
-                found[-1].append(row)
-            else:
-                found.append([row])
-        return found
+        return fold_blocks(self.rows)
 
     def to_pandas(self) -> pandas.DataFrame:
         """A row a block, with these columns:
@@ -170,13 +165,9 @@ class Profile:
         return profile_bars(self)
 
     def __str__(self) -> str:
-        from classykit.measuring.profile_views import text
-
-        return text(self)
+        return to_text(self)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from classykit.measuring.profile_views import html_table
-
-        return html_table(self)
+        return to_html(self)

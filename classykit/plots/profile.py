@@ -42,7 +42,7 @@ def profile_bars(profile: Profile, *, title: str | None = None) -> Figure:
     >>> [axes.get_xlabel() for axes in profile_bars(p).axes]
     ['per cent of the whole pass', 'FLOP/s', 'bytes']
     """
-    from classykit.measuring.profile_views import title as of_profile
+    from classykit.measuring.profile_table import title as of_profile
 
     runs = profile.runs()
     if not runs:
@@ -80,7 +80,7 @@ def benchmark_bars(benchmark: Benchmark, what: str = "latency_ms", *, title: str
     Rows that could not be measured have no bar, and their reason in its place. Returns a matplotlib Figure that
     belongs to no pyplot window.
     """
-    from classykit.measuring.benchmark_text import title as of_benchmark
+    from classykit.measuring.benchmark_table import title as of_benchmark
 
     if what not in _WHAT:
         raise ConfigError(f"what is one of {', '.join(_WHAT)}, not {what!r}.{suggest(what, _WHAT)}")

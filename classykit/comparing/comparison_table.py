@@ -1,37 +1,29 @@
-"""A comparison as text: a table that fits a terminal, the first dozen models of many."""
+"""A comparison as a table: the first dozen models of many, as text that fits a terminal and as HTML."""
 
 from __future__ import annotations
 
-import shutil
+import html
 import textwrap
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from classykit import formats
 from classykit.features import shape_text
+from classykit.tables import Bar, Cell, Column, Line, Table, folded_in, framed, said, terminal_width
 
 if TYPE_CHECKING:
-    from classykit.comparing.compare import Comparison
     from classykit.comparing.compare_stages import Stage
+    from classykit.comparing.comparison import Comparison
 
 SHOWN = 12  # models that a reader is shown without asking
 SIDE_BY_SIDE = 4  # models whose stages are shown in columns
+_SIDE_BY_SIDE_IN_HTML = 6
+_NAME = 40  # letters of a name in HTML
 WORDS = {
     "params": "params", "macs": "MACs", "flops": "FLOPs", "activations": "activations", "param_bytes": "weights",
     "activation_bytes": "activations", "blocks": "blocks", "memory": "peak memory",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of the table: what heads it, what it says of a model, and the figure that it shows, if any."""
-
-    heading: str
-    of: Callable[[str], str]
-    figure: str = ""
-    is_difference: bool = False
-    flush_right: bool = False
 
 
 def with_unit(column: str, n: float | None) -> str:
@@ -109,20 +101,40 @@ def differing_inputs(comparison: Comparison) -> bool:
     return len({i.input_shape for i in comparison.inspections.values()}) > 1
 
 
-def columns(comparison: Comparison) -> list[Column]:
-    """What the table shows, as far as there is something to tell."""
-    found = [Column("model", lambda n: n)]
-    if comparison.budget:
-        found.append(Column("budget", lambda n: verdict(comparison, n)))
-    if differing_inputs(comparison):
-        found.append(Column("input", lambda n: shape_text(comparison[n].input_shape)))
+def table(comparison: Comparison, names: list[str], most: int = 2) -> Table:
+    """The models called so, with what there is to tell of them; ``most`` figures beyond the budget are named."""
+    several = len(comparison) > 1
     figures = ["params", "macs", "activation_bytes", *(["memory"] if comparison.shows_memory else [])]
-    for c in figures:
-        found.append(Column(WORDS[c], lambda n, c=c: with_unit(c, comparison.figure(n, c)), c, flush_right=True))
-        if len(comparison) > 1:
-            found.append(Column("", lambda n, c=c: _difference(comparison, n, c), c, True, True))
-    found.append(Column("blocks", lambda n: str(comparison.figure(n, "blocks")), "blocks", flush_right=True))
-    return found
+    largest = {c: max((comparison.figure(n, c) or 0 for n in names), default=0) or 1 for c in figures}
+    columns = [Column("model")]
+    cells = [[_name(comparison, n)] for n in names]
+
+    def add(column: Column, of: Callable[[str], Cell]) -> None:
+        columns.append(column)
+        for line, name in zip(cells, names, strict=True):
+            line.append(of(name))
+
+    if comparison.budget:
+        add(Column("budget"), lambda n: Cell(verdict(comparison, n, most), bold=n in comparison.fits))
+    if differing_inputs(comparison):
+        add(Column("input", dispensable=1), lambda n: Cell(shape_text(comparison[n].input_shape)))
+    for i, c in enumerate(figures):
+        of_activations = c == "activation_bytes"
+        add(
+            Column(WORDS[c], right=True, dispensable=4 if of_activations else 0),
+            lambda n, c=c: Cell(  # type: ignore[misc]
+                with_unit(c, comparison.figure(n, c)), (Bar((comparison.figure(n, c) or 0) / largest[c]),)
+            ),
+        )
+        if several:
+            last = 3 if of_activations else 4 + len(figures) - i
+            add(Column("", True, last, gap=1, quiet=True), lambda n, c=c: Cell(_difference(comparison, n, c)))  # type: ignore[misc]
+    add(Column("blocks", right=True, dispensable=2), lambda n: Cell(str(comparison.figure(n, "blocks"))))
+    return Table(columns, [Line(line) for line in cells])
+
+
+def _name(comparison: Comparison, name: str) -> Cell:
+    return Cell(name, bold=name == comparison.baseline and len(comparison) > 1)
 
 
 def _difference(comparison: Comparison, name: str, column: str) -> str:
@@ -148,16 +160,15 @@ def reasons(comparison: Comparison) -> list[str]:
     return [why if why.startswith(name) else f"{name}: {why}" for name, why in comparison.failed.items()]
 
 
-def text(comparison: Comparison) -> str:
+def to_text(comparison: Comparison) -> str:
     """The table as text, without what is least missed where the terminal is too narrow for it."""
-    width = max(shutil.get_terminal_size((120, 24)).columns, 40)
+    width = terminal_width(least=40)
     first, rest = first_and_rest(comparison)
-    shown, table = _fitting(comparison, first, width)
-    rule = "─" * max(map(len, table))
-    parts = textwrap.wrap(title(comparison, any(c.is_difference for c in shown)), width)
+    shown = _fitting(comparison, first, width)
+    parts = textwrap.wrap(title(comparison, any(c.quiet for c in shown.columns)), width)
     if comparison.budget:
         parts += textwrap.wrap(budget_line(comparison), width)
-    parts += [rule, table[0], rule, *table[1:], rule]
+    parts += shown.to_text(shown.width)
     if rest:
         parts += textwrap.wrap(f"… and {len(rest)} more: to_pandas() has all; sort= says which come first", width)
     if comparison.failed:
@@ -165,9 +176,12 @@ def text(comparison: Comparison) -> str:
         parts += [f"{len(comparison.failed)} could not be inspected:"]
         parts += _cut([_clipped(f"  {why}", lines * width) for why in reasons(comparison)])
     parts += _cut([_clipped(line, 4 * width) for line in remarks(comparison)])
-    stages = _stages(comparison)
-    if stages and max(map(len, stages)) <= width:
-        parts += ["", *stages]
+    if 1 < len(comparison) <= SIDE_BY_SIDE:
+        side_by_side = stages(comparison)
+        if side_by_side.width <= width:
+            rows = side_by_side.rows()
+            rule = "─" * side_by_side.width
+            parts += ["", "stages: blocks × output, MACs", rows[0], rule, *rows[1:]]
     return "\n".join(parts)
 
 
@@ -180,41 +194,22 @@ def _clipped(line: str, length: int) -> str:
     return line if len(line) <= length else line[: length - 2] + " …"
 
 
-def _fitting(comparison: Comparison, names: list[str], width: int) -> tuple[list[Column], list[str]]:
-    shown = columns(comparison)
-    cells = {c: [c.of(n) for n in names] for c in shown}
-    dispensable = [
-        *(c for c in shown if c.heading in ("blocks", "input")),
-        *reversed([c for c in shown if c.figure == "activation_bytes"]),
-        *reversed([c for c in shown if c.is_difference and c.figure != "activation_bytes"]),
-    ]
-    if comparison.budget and max(map(len, _layout(shown, cells))) > width:
-        cells[shown[1]] = [verdict(comparison, n, most=1) for n in names]
-    while True:
-        table = _layout(shown, cells)
-        excess = max(map(len, table)) - width
-        if excess <= 0:
-            return shown, table
-        if dispensable:
-            shown.remove(dispensable.pop(0))
-            continue
-        longest = max(map(len, cells[shown[0]]))
-        room = max(longest - excess, 16)
-        cells[shown[0]] = [n if len(n) <= room else n[: room - 1] + "…" for n in cells[shown[0]]]
-        return shown, _layout(shown, cells)
+def _fitting(comparison: Comparison, names: list[str], width: int) -> Table:
+    found = table(comparison, names)
+    if comparison.budget and found.width > width:
+        found = table(comparison, names, most=1)
+    found = found.fitted(width)
+    excess = found.width - width
+    if excess <= 0:
+        return found
+    room = max(max(map(len, names)) - excess, 16)
+    return Table(found.columns, [Line([_shortened(line.cells[0], room), *line.cells[1:]]) for line in found.lines])
 
 
-def _layout(shown: list[Column], cells: dict[Column, list[str]]) -> list[str]:
-    widths = {c: max(map(len, [c.heading, *cells[c]])) for c in shown}
-    rows = [[c.heading for c in shown], *([cells[c][i] for c in shown] for i in range(len(cells[shown[0]])))]
-    return [
-        "".join(
-            ("" if i == 0 else " " if c.is_difference else "  ")
-            + (cell.rjust(widths[c]) if c.flush_right else cell.ljust(widths[c]))
-            for i, (c, cell) in enumerate(zip(shown, row, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+def _shortened(cell: Cell, letters: int) -> Cell:
+    if len(cell.text) <= letters:
+        return cell
+    return replace(cell, text=cell.text[: letters - 1] + "…", tip=cell.text)
 
 
 def stage_cell(stage: Stage | None) -> str:
@@ -226,14 +221,41 @@ def stage_cell(stage: Stage | None) -> str:
     return ", ".join(filter(None, [depth, formats.count(stage.macs)]))
 
 
-def _stages(comparison: Comparison) -> list[str]:
-    if not 1 < len(comparison) <= SIDE_BY_SIDE:
-        return []
-    head = ["stage", *comparison.names]
-    rows = [
-        [stage, *(stage_cell(of_model.get(n)) for n in comparison.names)]
-        for stage, of_model in comparison.aligned.items()
-    ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in [head, *rows]]
-    return ["stages: blocks × output, MACs", lines[0], "─" * max(map(len, lines)), *lines[1:]]
+def stages(comparison: Comparison) -> Table:
+    """The stages, a column a model."""
+    return Table(
+        [Column("stage"), *map(Column, comparison.names)],
+        [
+            Line([Cell(stage), *(Cell(stage_cell(of_model.get(n))) for n in comparison.names)])
+            for stage, of_model in comparison.aligned.items()
+        ],
+    )
+
+
+def to_html(comparison: Comparison) -> str:
+    """The first dozen models in an open table, the rest folded in; bars are relative to the largest of a table."""
+    first, rest = first_and_rest(comparison)
+    lines = [f"<b>{html.escape(title(comparison))}</b>"]
+    if comparison.budget:
+        lines.append(html.escape(budget_line(comparison)))
+    parts = [f'<div style="padding:4px 8px">{"<br>".join(lines)}</div>', _html_table(comparison, first)]
+    if rest:
+        parts.append(folded_in(f"{len(rest)} more, from {rest[0]} to {rest[-1]}", _html_table(comparison, rest)))
+    if comparison.failed:
+        why = "".join(
+            f'<div style="padding:1px 0;white-space:pre-wrap">{html.escape(why)}</div>' for why in reasons(comparison)
+        )
+        head = f"{len(comparison.failed)} could not be inspected"
+        inner = folded_in(head, why) if len(comparison.failed) > 3 else f"{head}{why}"
+        parts.append(f'<div style="border-left:3px solid #d33;padding:2px 8px;margin:6px 0">{inner}</div>')
+    parts += map(said, remarks(comparison))
+    if 1 < len(comparison) <= _SIDE_BY_SIDE_IN_HTML:
+        parts.append(folded_in("Stages side by side: blocks × output, MACs", stages(comparison).to_html()))
+    return framed(*parts)
+
+
+def _html_table(comparison: Comparison, names: list[str]) -> str:
+    found = table(comparison, names)
+    return Table(
+        found.columns, [Line([_shortened(line.cells[0], _NAME), *line.cells[1:]]) for line in found.lines]
+    ).to_html()
