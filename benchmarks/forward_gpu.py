@@ -33,8 +33,8 @@ from classykit import formats
 from classykit.measuring.machine import machine
 from classykit.measuring.modes import Unavailable, peak_memory, prepare
 from classykit.measuring.timing import interleave
-from classykit.running.placement import Place, choose, synchronize
-from classykit.running.subject import on, random_like, without_gradients
+from classykit.running.live import random_like
+from classykit.running.placement import Place, choose, on, synchronize, without_gradients
 
 TIMM = {  # {torchvision's name, which is ours: timm's}
     "resnet50": "resnet50", "efficientnet_b0": "efficientnet_b0", "vit_b_16": "vit_base_patch16_224",

@@ -57,7 +57,8 @@ class Comparison:
     def figure(self, name: str, column: str) -> int | None:
         """One figure of one model: a column of `to_pandas`, or "memory"; None where it cannot be had.
 
-        >>> compare(["resnet18", "resnet50"]).figure("resnet50", "blocks")
+        >>> import classykit
+        >>> classykit.compare(["resnet18", "resnet50"]).figure("resnet50", "blocks")
         17
         """
         inspection = self.inspections[name]
@@ -75,7 +76,8 @@ class Comparison:
     def difference(self, name: str, column: str) -> float | None:
         """By how much a figure differs from the baseline's, in per cent of that; None where that is zero or unknown.
 
-        >>> round(compare(["resnet50", "resnet18"]).difference("resnet18", "macs"))
+        >>> import classykit
+        >>> round(classykit.compare(["resnet50", "resnet18"]).difference("resnet18", "macs"))
         -56
         """
         own, base = self.figure(name, column), self.figure(self.baseline, column)
@@ -100,7 +102,8 @@ class Comparison:
         A model whose memory is asked for and cannot be had is neither here nor in `over`, unless it is over in
         something else.
 
-        >>> compare(["resnet18", "resnet50"], budget={"macs": 2e9}).fits
+        >>> import classykit
+        >>> classykit.compare(["resnet18", "resnet50"], budget={"macs": 2e9}).fits
         {'resnet18': {'macs': -9.3...}}
         """
         return {n: dict(m) for n, m in self.margins.items() if all(v is not None and v <= 0 for v in m.values())}
@@ -109,7 +112,8 @@ class Comparison:
     def over(self) -> dict[str, dict[str, float]]:
         """The models beyond the budget, {name: {figure: margin}} of the figures that are, in per cent of the budget.
 
-        >>> compare(["resnet18", "resnet50"], budget={"macs": 2e9, "params": 30e6}).over
+        >>> import classykit
+        >>> classykit.compare(["resnet18", "resnet50"], budget={"macs": 2e9, "params": 30e6}).over
         {'resnet50': {'macs': 104.3...}}
         """
         beyond = {n: {k: v for k, v in m.items() if v is not None and v > 0} for n, m in self.margins.items()}
@@ -125,7 +129,8 @@ class Comparison:
         with a budget ``FIGURE_over_percent`` (below zero: room, in per cent of the budget) and fits (True or False);
         remarks (why it failed, what was not counted).
 
-        >>> compare(["resnet50", "resnet18"]).to_pandas()[["model", "params", "params_diff_percent"]].round(1)
+        >>> import classykit
+        >>> classykit.compare(["resnet50", "resnet18"]).to_pandas()[["model", "params", "params_diff_percent"]].round(1)
               model    params  params_diff_percent
         0  resnet50  23508032                  0.0
         1  resnet18  11176512                -52.5
@@ -165,7 +170,8 @@ class Comparison:
         again". Next: model; depth (blocks), output_shape (of its last block, without the batch); params (elements),
         macs (multiply-accumulates) and activations (elements) of the batch, which sum to the model's totals.
 
-        >>> stages = compare(["resnet50", "vit_b_16"]).stages()
+        >>> import classykit
+        >>> stages = classykit.compare(["resnet50", "vit_b_16"]).stages()
         >>> stages.pivot(index="stage", columns="model", values="depth").loc["stride 16"].to_dict()
         {'resnet50': 6.0, 'vit_b_16': 1.0}
         """
@@ -197,7 +203,8 @@ class Comparison:
     def plot(self, x: str = "macs", y: str = "params", size: str = "activations", title: str | None = None) -> Figure:
         """The models as discs in a matplotlib Figure: see `classykit.plots.cost_scatter`.
 
-        >>> len(compare(["resnet18", "resnet50"]).plot().axes)
+        >>> import classykit
+        >>> len(classykit.compare(["resnet18", "resnet50"]).plot().axes)
         1
         """
         from classykit.plots.scatter import cost_scatter
