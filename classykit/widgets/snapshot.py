@@ -5,49 +5,105 @@ from __future__ import annotations
 import base64
 import html
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
+
+from PIL import Image
+
+from classykit.exploring.scene import Scene
+from classykit.plots import feature_film, feature_grid
+from classykit.widgets import present
 
 HEIGHT = 120  # px of the map's tallest block
 INK = "#808790"  # on light and dark pages alike: an image does not know its page's theme
 
 
-def snapshot(
-    bar: dict[str, Any], block_map: dict[str, Any], predictions: Iterable[dict[str, Any]], code: str,
-    pictures: str = "", alone: bool = False,
-) -> str:  # fmt: skip
-    """One self-contained piece of HTML, without scripts, from the states of the views.
+def snapshot(scene: Scene, alone: bool = False) -> str:
+    """What is on the screen as one self-contained piece of HTML, without scripts.
 
     Args:
-        bar, block_map: states of the `ModelBar` and the `BlockMap`.
-        predictions, code: the most probable classes, and the code that made all this.
-        pictures: HTML to put below the map.
-        alone: whether it stands outside of the notebook whose cell makes the live app.
+        alone: whether it stands outside of the notebook whose cell makes the live app; then it says how long the
+            last run took, and shows the block's maps. A saved notebook says the same each time it is run.
     """
-    totals = " · ".join(f"<b>{html.escape(t['value'])}</b> {html.escape(t['label'])}" for t in bar["totals"])
+    bar = present.bar(scene)
+    totals = " · ".join(
+        f"<b>{html.escape(t['value'])}</b> {html.escape(t['label'])}"
+        for t in bar["totals"]
+        if alone or t["label"] != present.LAST_RUN
+    )
     trained = f"trained · {bar['trained']}" if bar["trained"] else "untrained"
     facts = " · ".join([bar["family"], trained, *bar["facts"]])
     guesses = "".join(
-        f'<li style="margin:0">{html.escape(p["label"])} {html.escape(p["value"])}</li>' for p in predictions
+        f'<li style="margin:0">{html.escape(p["label"])} {html.escape(p["value"])}</li>'
+        for p in present.predictions(scene)
     )
     note = "" if alone else '<br><span style="font-size:11px">A snapshot: run the cell for the live app.</span>'
     return (
         '<div style="font-size:13px;line-height:1.5;border:1px solid #8884;border-radius:8px;padding:10px 14px;'
         'overflow-x:auto">'
         f"<b>{html.escape(bar['name'])}</b> <span>{html.escape(facts)}</span><br>{totals}{note}"
-        f"{_map(block_map)}"
+        f"{_map(present.block_map(scene)['blocks'])}"
         + (f'<ol style="margin:4px 0 8px 20px;padding:0">{guesses}</ol>' if guesses else "")
-        + pictures
-        + f'<pre style="margin:0;padding:8px;background:#8881;white-space:pre">{html.escape(code)}</pre></div>'
+        + _pictures(scene, alone)
+        + '<pre style="margin:0;padding:8px;background:#8881;white-space:pre">'
+        + f"{html.escape(scene.experiment.to_code())}</pre></div>"
     )
 
 
-def _map(state: dict[str, Any]) -> str:
+def page(scene: Scene) -> str:
+    """What is on the screen as a page of its own."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
+        "<title>classykit</title></head><body style='font-family:system-ui,sans-serif;margin:24px'>"
+        f"{snapshot(scene, alone=True)}{scene.inspection._repr_html_()}</body></html>"
+    )
+
+
+def _pictures(scene: Scene, alone: bool) -> str:
+    """The block's maps; of a clip a film strip, of its frames before the model has run."""
+    maps = scene.maps() if alone or scene.takes_clips else None
+    figures: dict[str, Any] = {}
+    if maps is not None:
+        words: dict[str, Any] = {"order": scene.order, "scale": scene.scale}
+        if alone:
+            step = scene.step(maps.steps)
+            when = present.which_frames(step, maps.steps, len(scene.frames))
+            title = f"{scene.block} · {when}".removesuffix(" · ")
+            figures["feature maps"] = feature_grid(
+                scene.features, scene.seen_picture(), title=title, frame=step, **words
+            )
+        if maps.steps > 1:
+            title = f"{scene.block} over time"
+            figures["feature maps over time"] = feature_film(scene.features, scene.frames or None, title=title, **words)
+    pictures = {
+        name: "data:image/png;base64," + base64.b64encode(figure._repr_png_()).decode()
+        for name, figure in figures.items()
+    }
+    if scene.takes_clips and not pictures:
+        film = strip(scene.frames)
+        pictures[f"the clip: {scene.clip_name}"] = present.data_url(film, film.width)
+    return "".join(
+        f'<img alt="{html.escape(name)}" style="max-width:100%" src="{source}"><br>'
+        for name, source in pictures.items()
+    )
+
+
+def strip(frames: Sequence[Image.Image], count: int = 8, side: int = 88) -> Image.Image:
+    """Frames of a clip beside each other: at most ``count``, taken evenly, each at most ``side`` pixels wide."""
+    count = min(count, len(frames))
+    small = [frames[round(i * (len(frames) - 1) / max(count - 1, 1))].copy() for i in range(count)]
+    for frame in small:
+        frame.thumbnail((side, side))
+    width, height = small[0].size
+    film = Image.new("RGB", (count * width, height))
+    for i, frame in enumerate(small):
+        film.paste(frame, (i * width, 0))
+    return film
+
+
+def _map(blocks: list[dict[str, Any]]) -> str:
     """The blocks as bars, in an <img>: notebooks that are not trusted yet, and GitHub, take SVG out of HTML."""
-    blocks = state["blocks"]
-    if not blocks:
-        return ""
     most = max(b["shares"]["macs"] for b in blocks) or 1
     tallest = max(math.log2(b["height"] + 1) for b in blocks) or 1
     parts: list[str] = []

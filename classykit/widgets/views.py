@@ -52,7 +52,7 @@ class BlockMap(anywidget.AnyWidget):
     _esm = _module("block_map")
     _css = _style("block_map")
 
-    state = traitlets.Dict(help="input, blocks, outputs, color_by, colors").tag(sync=True)
+    state = traitlets.Dict(help="input, blocks, color_by, colors").tag(sync=True)
     selected = traitlets.Unicode(help="the chosen block's name; empty for none").tag(sync=True)
 
 
@@ -78,7 +78,11 @@ class FeatureView(anywidget.AnyWidget):
     _esm = _module("feature_view")
     _css = _style("feature_view")
 
-    state = traitlets.Dict(help="picture, predictions, block, features, hint, table, ...").tag(sync=True)
+    # a trait each, so that a click on a block sends only what it changes
+    state = traitlets.Dict(help="of the chosen block: block, untrained, features, hint").tag(sync=True)
+    source = traitlets.Dict(help="images, image, clip, ran, run_text, predictions, prediction_title").tag(sync=True)
+    picture = traitlets.Unicode(help="the picture as a data URL; empty for none, or a clip").tag(sync=True)
+    table = traitlets.Dict(help="all blocks in figures: columns, rows").tag(sync=True)
     pixels = traitlets.Bytes(
         help="uint16, little-endian, maps × steps × height × width: 0 is that map's low, 65535 its high"
     ).tag(sync=True)

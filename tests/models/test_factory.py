@@ -6,9 +6,12 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from odd import ODD
+from torch import nn
 
 import classykit as ck
-from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError, UnknownNameError
+from classykit.errors import BlockError, ClassyKitError, ConfigError, DuplicateNameError, HeadError, UnknownNameError
+from classykit.heads import LinearProbe
 from classykit.models import family_of
 from classykit.models.factory import MODELS
 from classykit.widgets.present import model_groups
@@ -139,3 +142,36 @@ def test_no_config_raises_anything_but_our_errors(data):
         assert len(str(error)) > 10
     else:
         assert model.config["name"] == base["name"]
+
+
+@pytest.mark.parametrize("config", [*ODD, {"name": None}, {"name": ["resnet18"]}, {"name": "resnet18", 1: 2}, "resnet"])
+def test_what_is_no_description(config):
+    if config == "resnet":
+        words = "num_blocks"
+    else:
+        words = "name|described|dict|keys"
+    with pytest.raises((ConfigError, UnknownNameError), match=words):
+        ck.build_model(config)
+
+
+def test_a_registered_users_model(monkeypatch):
+    class Plain(ck.ClassyModel):
+        """Only __init__ and forward."""
+
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+            self.rest = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(4, 6, 3, padding=1))
+
+        def forward(self, x):
+            return self.rest(self.first(x))
+
+    monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
+    ck.register_model("plain_for_tests")(Plain)
+    with pytest.raises(DuplicateNameError):
+        ck.register_model("plain_for_tests")(Plain)
+    head = {"name": "linear_probe", "unique_id": "cls", "num_classes": 3, "fork_block": "first"}
+    model = ck.build_model({"name": "plain_for_tests", "heads": [head]})
+    assert model(torch.zeros(1, 3, 8, 8)).shape == (1, 3) and model.config["name"] == "plain_for_tests"
+    assert ck.build_model(model.config).config == model.config
+    assert isinstance(model.get_heads()["first"][0], LinearProbe)

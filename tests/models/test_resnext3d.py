@@ -92,21 +92,6 @@ def test_outputs(label, assert_same_shell, assert_same_blocks, assert_same_outpu
     assert_same_outputs(config, label)
 
 
-@pytest.mark.parametrize("stem", STEMS)
-@pytest.mark.parametrize("skip", SKIPS)
-@pytest.mark.parametrize("residual", RESIDUALS)
-def test_every_combination_of_parts(stem, skip, residual, assert_same_shell, assert_same_blocks):
-    all_groups = [1] if "r2plus1d" in residual else [1, 2]  # (2+1)D has odd widths in between
-    for conv_1x1, groups, first in itertools.product([True, False], all_groups, [8, 16]):
-        config = {
-            **BASE, "stem_name": stem, "skip_transformation_type": skip, "residual_transformation_type": residual,
-            "num_blocks": [1, 2, 1, 1], "temporal_conv_1x1": [conv_1x1] * 4, "num_groups": groups,
-            "stage_temporal_kernel_basis": [[5], [3, 1], [1], [3]], "stem_planes": first, "stage_planes": 8,
-        }  # fmt: skip
-        ours, theirs = assert_same_shell(config)
-        assert_same_blocks(ours, theirs, CANONICAL)
-
-
 @pytest.mark.parametrize("label", OPTIONS)
 def test_training(label, assert_same_outputs, assert_trains_the_same, input_for):
     ours, theirs = assert_same_outputs({**BASE, **OPTIONS[label]}, dtypes=())

@@ -1,4 +1,4 @@
-"""classykit.plots.feature_grid: a figure that shows itself and belongs to no window."""
+"""classykit.plots.features: a figure that shows itself and belongs to no window."""
 
 import io
 
@@ -71,3 +71,16 @@ def test_what_a_model_sees(small):
 def test_errors(options):
     with pytest.raises(ConfigError):
         feature_grid(torch.rand(1, 4, 3, 3), **options)
+
+
+class TestOneMoment:
+    @pytest.mark.parametrize("frame, shown", [(None, 20), (0, 0), (3, 30), (9, 30)])
+    def test_the_grid_says_which_it_is(self, frame, shown, steady_and_rising):
+        figure = feature_grid(steady_and_rising, title="block", frame=frame)
+        assert figure.axes[0].images[0].get_array()[0, 0] == shown
+        assert figure.get_suptitle() == f"block · step {shown // 10 + 1} of 4"
+        assert (figure.axes[0].images[0].norm.vmin, figure.axes[0].images[0].norm.vmax) == (0, 30)
+
+    def test_a_bad_frame(self):
+        with pytest.raises(ConfigError, match="frame is a whole number from 0"):
+            feature_grid(torch.rand(1, 2, 3, 2, 2), frame=-1)

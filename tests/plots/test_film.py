@@ -1,4 +1,4 @@
-"""classykit.plots over time: a film of a video model's maps, and one moment of them in a grid."""
+"""classykit.plots.film: a video model's maps over time."""
 
 import io
 
@@ -8,18 +8,11 @@ from PIL import Image
 
 from classykit.clips import moving_shapes
 from classykit.errors import ConfigError
-from classykit.plots import feature_film, feature_grid
+from classykit.plots import feature_film
 
 
 def titles(figure):
     return [a.get_title() for a in figure.axes]
-
-
-@pytest.fixture
-def steady_and_rising():
-    """Two channels over four time steps: 5 throughout, and 0, 10, 20, 30."""
-    steps = torch.tensor([[5.0, 5, 5, 5], [0, 10, 20, 30]])
-    return steps.reshape(1, 2, 4, 1, 1).expand(1, 2, 4, 3, 3)
 
 
 class TestFilm:
@@ -65,16 +58,3 @@ class TestFilm:
     def test_errors(self, options):
         with pytest.raises(ConfigError):
             feature_film(torch.rand(1, 4, 2, 3, 3), **options)
-
-
-class TestOneMoment:
-    @pytest.mark.parametrize("frame, shown", [(None, 20), (0, 0), (3, 30), (9, 30)])
-    def test_the_grid_says_which_it_is(self, frame, shown, steady_and_rising):
-        figure = feature_grid(steady_and_rising, title="block", frame=frame)
-        assert figure.axes[0].images[0].get_array()[0, 0] == shown
-        assert figure.get_suptitle() == f"block · step {shown // 10 + 1} of 4"
-        assert (figure.axes[0].images[0].norm.vmin, figure.axes[0].images[0].norm.vmax) == (0, 30)
-
-    def test_a_bad_frame(self):
-        with pytest.raises(ConfigError, match="frame is a whole number from 0"):
-            feature_grid(torch.rand(1, 2, 3, 2, 2), frame=-1)

@@ -10,16 +10,23 @@ import torch
 from PIL import Image
 
 import classykit as ck
+from classykit.exploring.explored import Explored
+from classykit.exploring.scene import Scene
 from classykit.heads import build_head, list_heads
-from classykit.seeing.feature_maps import feature_maps
+from classykit.running.run import Run
 from classykit.widgets import present
 
 
+def scene_of(model, picture=None, clip="moving shapes"):
+    return Scene(Explored(model), "cpu", picture, picture, clip)
+
+
 @pytest.fixture
-def inspected(small):
-    model, _ = small
-    model.attach_head("block1-0", "fully_connected", unique_id="cls", num_classes=3)
-    return ck.inspect(model), {"cls": ("block1-0", model.get_heads()["block1-0"][0])}
+def scene(light_configs):
+    scene = scene_of(light_configs["ResNeXt"])
+    scene.subject.attach_head("block1-0", "fully_connected", "cls", {"num_classes": 3})
+    scene.choose("block1-0")
+    return scene
 
 
 def test_the_picker_offers_what_needs_no_further_keys():
@@ -31,45 +38,52 @@ def test_the_picker_offers_what_needs_no_further_keys():
 
 
 def test_the_bar():
-    i = ck.inspect("resnet50")
-    state = present.bar(i, "ResNeXt", None, "cpu", {"cpu": "cpu"}, "float32", None, False)
-    assert state["facts"] == ["224 px", "float32"] and state["trained"] is None
+    scene = scene_of("resnet50")
+    state = present.bar(scene)
+    assert state["facts"] == ["224 px", "float32"] and state["trained"] is None and not state["custom"]
+    assert (state["name"], state["family"], state["device"]) == ("resnet50", "ResNeXt", "cpu")
     assert [t["value"] for t in state["totals"]] == ["23.5 M", "4.09 G", "94.0 MB"]
-    timed = present.bar(i, "ResNeXt", "ImageNet-1k", "cpu", {"cpu": "cpu"}, "float32", 0.0312, False)
-    assert timed["totals"][-1] == {"value": "31 ms", "label": "last run"} and timed["trained"] == "ImageNet-1k"
+    scene.last = Run(None, 0.0312, 1, None, 1)
+    assert present.bar(scene)["totals"][-1] == {"value": "31 ms", "label": "last run"}
 
 
-def test_the_map(inspected):
-    i, heads = inspected
-    state = present.block_map(i, {k: h for k, (_, h) in heads.items()}, "", short_name=ck.models.ResNeXt.short_name)
+def test_the_map(scene):
+    state = present.block_map(scene)
     blocks = state["blocks"]
     assert [b["name"] for b in blocks] == ["initial_block", "block0-0", "block1-0", "block1-1"]
     assert [b["label"] for b in blocks] == ["stem", "0-0", "1-0", "1-1"]
     assert [b["group"] for b in blocks] == ["56 × 56", "56 × 56", "28 × 28", "28 × 28"]
     assert (blocks[2]["shape"], blocks[2]["width"], blocks[2]["height"]) == ("64×28×28", 64, 28)
-    assert blocks[2]["heads"] == [{"id": "cls", "label": "cls · 3", "own": True}]
+    assert blocks[2]["heads"] == [{"id": "cls", "label": "cls · 3"}]
     for c in ("macs", "params", "activations"):
         assert 0 < sum(b["shares"][c] for b in blocks) <= 1 + 1e-9
-    assert state["input"]["text"] == "3 × 224²"
+    assert state["input"] == {"text": "3 × 224²", "picture": ""} and state["color_by"] == "macs"
 
 
 @pytest.mark.parametrize("family, kinds", [("VisionTransformer", {"map", "tokens", "vector"}), ("MLP", {"vector"})])
 def test_the_map_of_other_kinds(family, kinds, light_configs):
-    state = present.block_map(ck.inspect(light_configs[family]), {}, "")
+    state = present.block_map(scene_of(light_configs[family]))
     assert {b["kind"] for b in state["blocks"]} == kinds
     assert all(b["height"] == 0 for b in state["blocks"] if b["kind"] != "map")
 
 
-def test_the_panel(inspected):
-    i, heads = inspected
-    state = present.panel(i, "block1-0", heads)
+def test_the_panel(scene):
+    state, i = present.panel(scene), scene.inspection
     assert (state["input"], state["output"], state["stride"]) == ("32×56×56", "64×28×28", "stride 8")
     assert [r["label"] for r in state["rows"]] == ["parameters", "MACs", "activations"]
     assert state["rows"][0]["share"] == i["block1-0"].params / i.params
     assert state["attached"] == [
         {"id": "cls", "block": "block1-0", "here": True, "title": "fully connected", "classes": "3 classes"}
     ]
-    assert present.panel(i, "block0-0", heads)["attached"][0]["here"] is False
+    scene.choose("block0-0")
+    assert present.panel(scene)["attached"][0]["here"] is False
+
+
+def test_the_picture_is_what_the_model_sees_of_it(light_configs):
+    picture = Image.new("RGB", (300, 100), "red")
+    shown = present.picture(scene_of(light_configs["ResNeXt"], picture))
+    assert Image.open(io.BytesIO(base64.b64decode(shown.split(",")[1]))).size == (224, 224)
+    assert present.picture(scene_of(light_configs["ResNeXt"])) == present.picture(scene_of("r3d_18", picture)) == ""
 
 
 @pytest.mark.parametrize(
@@ -91,15 +105,17 @@ def test_heads_that_fit_come_first_the_others_say_why_not(family, block, light_c
                 model.attach_head(block, c["name"], **keys)
 
 
-def test_the_table(inspected):
-    table = present.table(inspected[0])
+def test_the_table(scene):
+    table = present.table(scene.inspection)
     assert [r[0] for r in table["rows"]] == ["initial_block", "block0-0", "block1-0", "block1-1", "cls"]
     assert {len(r) for r in table["rows"]} == {len(table["columns"])}
 
 
-def test_pixels_are_the_maps():
-    maps = feature_maps(torch.rand(1, 6, 3, 5), "index")
-    state, pixels = present.features(maps, "index", "map", 0, 24)
+def test_pixels_are_the_maps(scene):
+    scene._features[scene.block] = torch.rand(1, 6, 3, 5)
+    scene.order = "index"
+    maps = scene.maps()
+    state, pixels = present.features(scene, maps)
     values = np.frombuffer(pixels, "<u2").reshape(6, state["height"], state["width"])
     assert (state["height"], state["width"], state["channels"]) == (3, 5, 6)
     assert (state["steps"], state["times"]) == (1, [])
@@ -121,11 +137,10 @@ def test_a_picture_as_a_data_url():
 
 class TestVideo:
     def test_the_bar_and_the_map(self):
-        i = ck.inspect("r3d_18")
-        bar = present.bar(i, "ResNeXt3D", None, "cpu", {"cpu": "cpu"}, "float32", None, False)
-        assert bar["facts"] == ["16 frames", "112 px", "float32"]
-        state = present.block_map(i, {}, "", short_name=ck.models.ResNeXt3D.short_name)
-        assert state["input"]["text"] == "3 × 16 × 112²"
+        scene = scene_of("r3d_18")
+        assert present.bar(scene)["facts"] == ["16 frames", "112 px", "float32"]
+        state = present.block_map(scene)
+        assert state["input"]["text"] == "3 × 16 × 112²" and state["input"]["picture"].startswith("data:image/jpeg")
         last = state["blocks"][-1]
         assert (last["label"], last["group"], last["width"], last["height"]) == ("4-1", "2 × 7 × 7", 512, 7)
         assert last["kind"] == "map"
@@ -135,8 +150,11 @@ class TestVideo:
         assert {c["name"] for c in choices if c["fits"]} == {"fully_convolutional_linear", "identity", "linear_probe"}
 
     def test_pixels_are_the_maps_at_all_times(self):
-        maps = feature_maps(torch.rand(1, 6, 4, 3, 5), "index")
-        state, pixels = present.features(maps, "index", "map", 0, 24, frames=8)
+        scene = scene_of({"name": "r3d_18", "clip_crop_size": 32, "frames_per_clip": 8})
+        scene._features[scene.block] = torch.rand(1, 6, 4, 3, 5)
+        scene.order = "index"
+        maps = scene.maps()
+        state, pixels = present.features(scene, maps)
         assert (state["steps"], state["height"], state["width"], state["kind"]) == (4, 3, 5, "map")
         assert state["times"] == [f"step {t} of 4 · frames {2 * t - 1}–{2 * t}" for t in (1, 2, 3, 4)]
         values = np.frombuffer(pixels, "<u2").reshape(6, 4, 3, 5)
@@ -166,14 +184,6 @@ class TestVideo:
             first, *last = map(int, re.findall(r"\d+", present.which_frames(step, steps, frames)))
             seen += range(first, (last or [first])[0] + 1)
         assert seen == list(range(1, frames + 1))
-
-    @pytest.mark.parametrize("have, shown", [(1, [0]), (3, [0, 1, 2]), (16, [0, 2, 4, 6, 9, 11, 13, 15])])
-    def test_a_film_strip(self, have, shown):
-        frames = [Image.new("RGB", (112, 56), (10 * t, 0, 0)) for t in range(have)]
-        film = present.strip(frames)
-        assert film.size == (88 * len(shown), 44)
-        assert [film.getpixel((88 * i + 40, 20))[0] // 10 for i in range(len(shown))] == shown
-        assert frames[0].size == (112, 56), "the frames are left as they are"
 
 
 @pytest.mark.parametrize("model, block, words, drawn", [

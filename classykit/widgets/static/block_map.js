@@ -63,13 +63,7 @@ function across(state, scale, family) {
     start = end;
   }
   const last = blocks.length ? blocks[blocks.length - 1].x + blocks[blocks.length - 1].width : x - between;
-  const outputs = (state.outputs ?? []).map((output) => {
-    const text = ends(output.label, 30);
-    return { text, full: output.label, x: last + 24, width: textWidth(text, 11, family) + 22, height: PILL };
-  });
-  outputs.forEach((output, i) => (output.y = (i - (outputs.length - 1) / 2) * (PILL + 5)));
-  const right = outputs.reduce((most, output) => Math.max(most, output.x + output.width), last);
-  return { blocks, groups, input, outputs, last, inner, end: right + EDGE };
+  return { blocks, groups, input, last, inner, end: last + EDGE };
 }
 
 // The widest scale that fits; where none does, one that is easy to read, and the map scrolls.
@@ -99,16 +93,16 @@ function hang(places, family) {
       const foot = place.x + place.width / 2;
       const x = clamp(foot - width / 2, 4, Math.max(4, places.end - width - 4));
       let top = 0;
-      for (const other of [...places.blocks, ...places.outputs]) {
+      for (const other of places.blocks) {
         if (other.x - 4 < x + width && other.x + other.width + 4 > x) {
-          top = Math.min(top, (other.y ?? 0) - other.height / 2 - (other.block?.skip ? 9 : 0));
+          top = Math.min(top, -other.height / 2 - (other.block.skip ? 9 : 0));
         }
       }
       let y = top - 7 - PILL;
       const clash = () =>
         pills.find((pill) => pill.x < x + width + 4 && x < pill.x + pill.width + 4 && Math.abs(pill.y - y) < PILL + 3);
       for (let hit = clash(); hit; hit = clash()) y = hit.y - PILL - 3;
-      pills.push({ text, full: head.label, own: head.own, x, y, width, foot, top: -place.height / 2, name: place.block.name });
+      pills.push({ text, full: head.label, x, y, width, foot, top: -place.height / 2, name: place.block.name });
     }
   }
   return pills;
@@ -374,32 +368,21 @@ function render({ model, el }) {
     back.replaceChildren(...parts);
   }
 
-  function pillNode({ text: label, full, x, y, width, own }) {
-    return s(
-      "g",
-      { class: `ck-pill${own ? " ck-own" : ""}` },
-      s("title", { text: full }),
-      s("rect", { x, y, width, height: PILL, rx: PILL / 2 }),
-      s("text", { x: x + width / 2, y: y + PILL / 2 + 4, text: label }),
-    );
-  }
-
   function drawFront(pills, axis) {
     const lines = [];
     const shapes = [];
-    for (const pill of pills) {
-      const y = axis + pill.y;
-      lines.push(s("path", { class: "ck-dots", d: `M ${pill.foot} ${y + PILL} V ${axis + pill.top}` }));
-      const node = pillNode({ ...pill, y });
-      node.classList.add("ck-press");
-      node.addEventListener("click", () => select(pill.name));
-      shapes.push(node);
-    }
-    for (const output of places.outputs) {
-      const y = axis + output.y;
-      const bend = output.x - 12;
-      lines.push(s("path", { class: "ck-dots", d: `M ${places.last} ${axis} H ${bend} V ${y} H ${output.x}` }));
-      shapes.push(pillNode({ ...output, y: y - PILL / 2 }));
+    for (const { text: label, full, x, y: above, width, foot, top, name } of pills) {
+      const y = axis + above;
+      lines.push(s("path", { class: "ck-dots", d: `M ${foot} ${y + PILL} V ${axis + top}` }));
+      shapes.push(
+        s(
+          "g",
+          { class: "ck-pill", on: { click: () => select(name) } },
+          s("title", { text: full }),
+          s("rect", { x, y, width, height: PILL, rx: PILL / 2 }),
+          s("text", { x: x + width / 2, y: y + PILL / 2 + 4, text: label }),
+        ),
+      );
     }
     front.replaceChildren(...lines, ...shapes);
   }

@@ -115,7 +115,7 @@ function timeline(model) {
 
 // Left: the picture or clip, the button that runs the model, and what the model says.
 function pictureColumn(model, time, onUpload) {
-  const state = () => model.get("state") ?? {};
+  const source = () => model.get("source") ?? {};
   const select = choice("Picture", (name) => send(model, { type: "image", name }), { hideLabel: true });
   const file = h("input", { type: "file", accept: "image/*", class: "ck-file", "aria-label": "Upload a picture" });
   const upload = h("label", { class: "ck-button ck-upload", title: "Upload a picture, or drop one on the picture" }, file, h("span", { "aria-hidden": "true", text: "Upload" }));
@@ -161,13 +161,8 @@ function pictureColumn(model, time, onUpload) {
   );
 
   function update() {
-    const now = state();
-    const images = (now.images ?? []).map((item) => ({ id: item.name, label: item.label ?? item.name }));
-    // An uploaded picture is none of the samples.
-    if (now.image && !images.some((item) => item.id === now.image)) {
-      images.push({ id: now.image, label: now.image_label || now.image });
-    }
-    select.update(images, now.image);
+    const now = source();
+    select.update((now.images ?? []).map((item) => ({ id: item.name, label: item.label })), now.image);
     put(select.select, "aria-label", now.clip ? "Clip" : "Picture");
     upload.hidden = Boolean(now.clip); // files are pictures
     show();
@@ -201,11 +196,11 @@ function pictureColumn(model, time, onUpload) {
   }
 
   function show() {
-    const now = state();
-    const picture = String((now.clip ? time.frame() : now.picture) ?? "");
+    const now = source();
+    const picture = String((now.clip ? time.frame() : model.get("picture")) ?? "");
     const shown = picture.startsWith("data:image/") ? picture : null;
     put(image, "src", shown);
-    put(image, "alt", shown ? `the ${now.clip ? "clip" : "picture"}: ${now.image_label || now.image || "yours"}` : "");
+    put(image, "alt", shown ? `the ${now.clip ? "clip" : "picture"}: ${now.image || "yours"}` : "");
     image.hidden = !shown;
   }
 
@@ -478,7 +473,7 @@ function blockTable(model) {
   }
 
   function update() {
-    const { columns = [], rows = [] } = state().table ?? {};
+    const { columns = [], rows = [] } = model.get("table") ?? {};
     const right = columns.map((_, i) => i > 0 && rows.some((row) => row[i]) && rows.every((row) => isFigure(row[i] ?? "")));
     const cells = (row) => row.map((text, i) => ({ id: String(i), text: String(text ?? ""), right: Boolean(right[i]) }));
     follow(head, cells(columns), (cell) => cell.id, () => createCell("th", { scope: "col" }));
@@ -557,7 +552,7 @@ function render({ model, el }) {
   }
 
   function update() {
-    const { features, table: rows } = model.get("state") ?? {};
+    const { features } = model.get("state") ?? {};
     time.update();
     picture.update();
     maps.update();
@@ -567,7 +562,7 @@ function render({ model, el }) {
       scale.update(SCALES, features.scale);
       say(count, `${features.channels} ${features.channels === 1 ? "channel" : "channels"}`);
     }
-    tabs.blocks.hidden = !rows?.rows?.length;
+    tabs.blocks.hidden = !model.get("table")?.rows?.length;
     show(tabs.blocks.hidden ? "features" : tab);
   }
 
@@ -578,7 +573,7 @@ function render({ model, el }) {
   }
 
   update();
-  const stops = [watch(model, ["state", "pixels", "frames", "busy"], update), watch(model, ["frame"], move), time.stop];
+  const stops = [watch(model, ["state", "pixels", "source", "picture", "table", "frames", "busy"], update), watch(model, ["frame"], move), time.stop];
   return () => stops.forEach((stop) => stop());
 }
 

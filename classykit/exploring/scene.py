@@ -5,31 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from PIL import Image
 
-from classykit import formats
-from classykit.clips import SAMPLE_CLIPS, load_clip, preprocess_clip, seen_frames
+from classykit.clips import load_clip, preprocess_clip, seen_frames
 from classykit.errors import ConfigError
 from classykit.experiment import Experiment
-from classykit.features import MAP3D, Features, shape_text
-from classykit.images import Preprocessing, preprocess, sample_images
-from classykit.inspecting.inspection import Inspection
+from classykit.exploring.explored import Explored
+from classykit.features import MAP3D, Features
+from classykit.images import Preprocessing, preprocess
+from classykit.inspecting.report import BlockInfo, Inspection
 from classykit.measuring.profile_blocks import Profile, profile_blocks
 from classykit.models.classy_model import ClassyModel
-from classykit.plots import feature_film, feature_grid
-from classykit.running.placement import devices
 from classykit.running.run import Run, run
 from classykit.seeing.capture import capture
 from classykit.seeing.feature_maps import ORDERS, SCALES, FeatureMaps, feature_maps
 from classykit.weights.labels import top_classes
-from classykit.widgets import present
-from classykit.widgets.explored import Explored
-
-if TYPE_CHECKING:
-    from classykit.plots.figure import NotebookFigure
 
 # Feature maps shown at a time: as many as this many bytes carry to the browser, with all their time steps.
 PAGES = (24, 16, 8, 4, 2, 1)
@@ -46,6 +39,11 @@ MEASURED_SECONDS = 0.5
 KEPT_BYTES = 256_000_000
 
 
+def frames_for(subject: Explored, clip: Any) -> list[Image.Image]:
+    """A clip's frames as a model sees them; none where it takes no clips."""
+    return seen_frames(load_clip(clip), subject.model) if subject.takes_clips else []
+
+
 class Scene:
     """The state of one Explorer and what follows from it; the widgets only show it.
 
@@ -54,8 +52,7 @@ class Scene:
         device: where it runs.
         image: the picture as it was given; ``picture`` is the same, loaded.
         uploaded: the file name of an uploaded picture.
-        clip: the clip, for video models: a name in `SAMPLE_CLIPS`, or one of the user's.
-        frame: the moment in the clip that is shown, from 0; there are ``moments``.
+        clip: the clip, for video models: a name in `classykit.clips.SAMPLE_CLIPS`, or one of the user's.
         block: name of the chosen block.
         profile: the measured times of its blocks; None when they were not measured, or the model, its heads or the
             device have changed since.
@@ -66,24 +63,28 @@ class Scene:
     def __init__(self, subject: Explored, device: str, image: Any, picture: Image.Image | None, clip: Any):
         self.device, self.image, self.picture, self.clip = device, image, picture, clip
         self.uploaded: str | None = None
-        self.block = ""
         self.order, self.scale, self.offset = ORDERS[0], SCALES[0], 0
+        self.block = ""
         self.open(subject)
 
     def open(self, subject: Explored) -> None:
-        """Put another model on the screen."""
+        """Put another model on the screen; the block of the old one's name stays chosen where there is one."""
         self.subject = subject
         self.profile: Profile | None = None
         self.forget()
         self.frame = len(self.frames) // 2  # at the ends of a clip convolutions see the padding too
+        names = self.block_names
+        self.choose(self.block if self.block in names else names[min(3, len(names) - 1)])
+
+    def choose(self, block: str) -> None:
+        """Choose a block; its first maps are shown."""
+        self.block, self.offset = block, 0
 
     def forget(self) -> None:
         """Let go of the last pass: it is no longer of what is on the screen."""
         self.last: Run | None = None
         self._features: dict[str, Any] = {}  # {block: features} of the last block looked at, or of all
         self._frames: list[Image.Image] | None = None  # the clip as the model sees it, once it was asked for
-        self._frame_urls: list[str] | None = None  # likewise, as the browser gets it
-        self._steps = 1  # time steps of the maps that were shown last
 
     @property
     def inspection(self) -> Inspection:
@@ -91,9 +92,14 @@ class Scene:
         return self.subject.inspection
 
     @property
-    def block_names(self) -> list[str]:
+    def blocks(self) -> list[BlockInfo]:
         """The blocks that can be chosen."""
-        return [b.name for b in present.listed(self.inspection)]
+        return self.subject.blocks
+
+    @property
+    def block_names(self) -> list[str]:
+        """The names of the blocks."""
+        return [b.name for b in self.blocks]
 
     @property
     def takes_pictures(self) -> bool:
@@ -103,7 +109,7 @@ class Scene:
     @property
     def takes_clips(self) -> bool:
         """Whether the model runs on a clip, (3, T, H, W)."""
-        return len(self.inspection.input_shape) == 4 and self.inspection.input_shape[0] == 3
+        return self.subject.takes_clips
 
     @property
     def clip_name(self) -> str:
@@ -114,13 +120,23 @@ class Scene:
     def frames(self) -> list[Image.Image]:
         """The clip's frames as the model sees them; none where it takes no clips."""
         if self._frames is None:
-            self._frames = seen_frames(load_clip(self.clip), self.subject.model) if self.takes_clips else []
+            self._frames = frames_for(self.subject, self.clip)
         return self._frames
 
     @property
     def moments(self) -> int:
         """How many moments there are to look at: the clip's frames, or the maps' time steps where there are more."""
-        return max(len(self.frames), self._steps)
+        known = Features.of(self.features, 1) if isinstance(self.features, torch.Tensor) else None
+        return max(len(self.frames), known.spatial[0] if known is not None and known.kind == MAP3D else 1)
+
+    @property
+    def frame(self) -> int:
+        """The moment that is shown, from 0."""
+        return min(self._frame, self.moments - 1)
+
+    @frame.setter
+    def frame(self, frame: int) -> None:
+        self._frame = frame
 
     @property
     def image_name(self) -> str | None:
@@ -171,7 +187,7 @@ class Scene:
 
     def _worth_keeping(self) -> list[str]:
         """The blocks whose features a pass keeps: the chosen one, or all where another pass would take long."""
-        shapes = [b.output_shape for b in present.listed(self.inspection) if b.output_shape is not None]
+        shapes = [b.output_shape for b in self.blocks if b.output_shape is not None]
         if self.inspection.macs < QUICK_MACS or 4 * sum(map(math.prod, shapes)) > KEPT_BYTES:
             return [self.block]
         return self.block_names
@@ -192,22 +208,27 @@ class Scene:
             raise ConfigError("There is no picture to run on: choose or upload one.")
         return preprocess(self.picture, model).to(reference.device, reference.dtype)
 
+    @property
+    def wants_look(self) -> bool:
+        """Whether what the chosen block gives was not kept, and may be had by another pass."""
+        return self.is_quick and self.block not in self._features
+
+    def look(self) -> None:
+        """Make another pass, for what the chosen block gives."""
+        model = self.subject.go_live(self.device)
+        self._features = capture(model, self.input_for(model), self.block)
+
+    @property
     def features(self) -> Any:
-        """What the chosen block gave: from the last run, or from another pass where that is quick; else None."""
-        if self.block not in self._features and self.is_quick:
-            model = self.subject.go_live(self.device)
-            self._features = capture(model, self.input_for(model), self.block)
+        """What the chosen block gave; None before a pass."""
         return self._features.get(self.block)
 
     def maps(self) -> FeatureMaps | None:
-        """The chosen block's maps, a page of them; None before a run, or where nothing can be drawn."""
-        features = self.features()
+        """The chosen block's maps, a page of them; None before a pass, or where nothing can be drawn."""
+        features = self.features
         if not isinstance(features, torch.Tensor):
-            self._steps = 1
             return None
         maps = feature_maps(features, self.order, self.scale, start=self.offset, count=self.page_size(features))
-        self._steps = maps.steps
-        self.frame = min(self.frame, self.moments - 1)
         return maps if maps.channels else None
 
     @staticmethod
@@ -223,15 +244,15 @@ class Scene:
         """Which of so many time steps belongs to the moment that is shown."""
         return min(self.frame * steps // max(self.moments, steps), steps - 1)
 
-    def predictions(self) -> list[dict[str, Any]]:
-        """The most probable classes of the last run, where the model has labels."""
+    def predictions(self) -> list[tuple[str, float]]:
+        """The most probable classes of the last run and how probable they are, where the model has labels."""
         labels = self.subject.model.labels
         if self.last is None or not labels:
             return []
-        outputs = self.last.output.values() if isinstance(self.last.output, dict) else [self.last.output]
-        for logits in (self.last.trunk, *outputs):
+        output = self.last.output
+        for logits in (self.last.trunk, *(output.values() if isinstance(output, dict) else [output])):
             if isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.shape[1] == len(labels):
-                return present.predictions(top_classes(logits, labels))
+                return top_classes(logits, labels)
         return []
 
     def seen_picture(self) -> Image.Image | None:
@@ -244,101 +265,3 @@ class Scene:
         if self.subject.preprocessing is not None:
             return self.subject.preprocessing.to_display(self.picture)
         return Preprocessing(size=(shape[-2], shape[-1])).to_display(self.picture) if len(shape) >= 3 else self.picture
-
-    # ---- states of the views ----
-
-    def bar(self) -> dict[str, Any]:
-        """State of the `ModelBar`."""
-        s = self.subject
-        seconds = self.last.seconds if self.last is not None else None
-        return present.bar(
-            s.inspection, s.family, s.trained, self.device, devices(), s.dtype, seconds, s.adopted is not None
-        )
-
-    def map(self) -> dict[str, Any]:
-        """State of the `BlockMap`."""
-        heads = {unique_id: head for unique_id, (_, head) in self.subject.heads().items()}
-        # of a clip always the same frame, because the map does not follow the slider
-        picture = self.frames[len(self.frames) // 2] if self.takes_clips else self.seen_picture()
-        small = "" if picture is None else present.data_url(picture, 96)
-        return present.block_map(self.inspection, heads, small, self.profile, self.subject.model.short_name)
-
-    def panel(self) -> dict[str, Any]:
-        """State of the `BlockPanel`."""
-        return present.panel(self.inspection, self.block, self.subject.heads(), self.profile)
-
-    def view(self) -> tuple[dict[str, Any], bytes]:
-        """(state, pixels) of the `FeatureView`."""
-        maps = self.maps()
-        described, pixels = None, b""
-        if maps is not None:
-            described, pixels = present.features(
-                maps, self.order, self.scale, self.offset, self.page_size(self.features()), len(self.frames),
-                self.inspection[self.block].receptive_field,
-            )  # fmt: skip
-        if self.takes_clips:
-            images, name = [{"name": c, "label": c} for c in SAMPLE_CLIPS], self.clip_name
-        else:
-            images, name = [{"name": str(s), "label": s.description} for s in sample_images()], self.image_name or ""
-        picture, predictions = self.seen_picture(), self.predictions()
-        if name and name not in [i["name"] for i in images]:
-            images.append({"name": name, "label": name})
-        state = {
-            "images": images,
-            "image": name,
-            "image_label": name,
-            "clip": self.takes_clips,
-            "picture": "" if picture is None or self.takes_clips else present.data_url(picture, 448),
-            "predictions": predictions,
-            "prediction_title": f"top {len(predictions)} · {self.subject.trained}" if predictions else "",
-            "untrained": self.subject.trained is None,
-            "ran": self.last is not None,
-            "run_text": self._run_text(),
-            "block": self.block,
-            "features": described,
-            "hint": self._hint(),
-            "table": present.table(self.inspection),
-        }
-        return state, pixels
-
-    def frame_urls(self) -> list[str]:
-        """The clip's frames for the `FeatureView`; none where there is no clip."""
-        if self._frame_urls is None:
-            self._frame_urls = [present.data_url(frame, 224) for frame in self.frames]
-        return self._frame_urls
-
-    # ---- figures, for a page without scripts ----
-
-    def grid(self) -> NotebookFigure:
-        """The chosen block's maps at the moment that is shown, the picture or frame beside them."""
-        steps = self.maps().steps
-        step = self.step(steps)
-        title = f"{self.block} · {present.which_frames(step, steps, len(self.frames))}".removesuffix(" · ")
-        return feature_grid(
-            self.features(), self.seen_picture(), title=title, frame=step, order=self.order, scale=self.scale
-        )
-
-    def film(self) -> NotebookFigure:
-        """The chosen block's maps over time, the clip's frames above them."""
-        title = f"{self.block} over time"
-        return feature_film(self.features(), self.frames or None, title=title, order=self.order, scale=self.scale)
-
-    # ---- words ----
-
-    def _hint(self) -> str:
-        """What stands in the place of feature maps before there are any."""
-        shape = shape_text(self.inspection.input_shape)
-        if self.takes_pictures or self.takes_clips:
-            return f"Run the model to see what {self.block} sees."
-        return f"{self.subject.name} takes inputs of {shape}, not pictures or clips: here it is inspected, not run."
-
-    def _run_text(self) -> str:
-        """ "31 ms on cpu · my head gave 1×10" """
-        if self.last is None:
-            return ""
-        outputs = self.last.output
-        if not isinstance(outputs, dict):
-            heads = self.subject.heads()
-            outputs = {next(iter(heads)): outputs} if len(heads) == 1 else {}
-        gave = [f"{h} gave {'×'.join(map(str, o.shape))}" for h, o in outputs.items() if isinstance(o, torch.Tensor)]
-        return " · ".join([f"{formats.seconds(self.last.seconds)} on {self.last.device}", *gave])

@@ -12,6 +12,7 @@ from torch import nn
 from classykit.errors import ShapeError
 from classykit.heads.classy_head import ClassyHead
 from classykit.inspecting.inspection import Inspection, inspect
+from classykit.inspecting.report import REST, BlockInfo
 from classykit.meta import dtype_of, shared_twin
 from classykit.models.classy_model import Adapter, ClassyModel
 from classykit.models.factory import MODELS, build_model
@@ -61,6 +62,16 @@ class Explored:
     def name(self) -> str:
         """The registered name, or the class of an adopted module."""
         return self.inspection.name
+
+    @property
+    def blocks(self) -> list[BlockInfo]:
+        """The rows that are blocks: no heads, no rest."""
+        return [b for b in self.inspection.blocks if not b.is_head and b.name != REST]
+
+    @property
+    def takes_clips(self) -> bool:
+        """Whether it runs on a clip, (3, T, H, W)."""
+        return len(self.inspection.input_shape) == 4 and self.inspection.input_shape[0] == 3
 
     @property
     def family(self) -> str:

@@ -1,0 +1,1 @@
+"""One exploration, without a screen: the model in hand, and what is looked at."""

@@ -1,0 +1,102 @@
+"""classykit.exploring.scene: what is on the screen, without one."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import classykit as ck
+from classykit.errors import ConfigError
+from classykit.exploring import scene as module
+from classykit.exploring.explored import Explored
+from classykit.exploring.scene import Scene, frames_for
+
+SMALL = {"name": "resnet18", "init_planes": 4}
+VIDEO = {"name": "r3d_18", "stem_planes": 4, "stage_planes": 4, "clip_crop_size": 32}
+
+
+@pytest.fixture
+def scene():
+    return Scene(Explored(SMALL), "cpu", "grace_hopper", ck.load_image("grace_hopper"), "moving shapes")
+
+
+@pytest.fixture
+def video():
+    return Scene(Explored(VIDEO), "cpu", None, None, "moving shapes")
+
+
+def test_at_first(scene):
+    assert scene.block == "block1-0" and scene.last is None and scene.maps() is None and scene.predictions() == []
+    assert scene.takes_pictures and not scene.takes_clips and scene.frames == [] and scene.moments == 1
+    assert scene.experiment.block == "block1-0" and scene.experiment.image == "grace_hopper"
+
+
+def test_another_model_keeps_the_block_of_that_name(scene):
+    scene.choose("block3-1")
+    scene.run()
+    scene.open(Explored("resnet18"))
+    assert scene.block == "block3-1" and scene.last is None and scene.features is None
+    scene.open(Explored("vit_b_32"))
+    assert scene.block in scene.block_names and scene.block != "block3-1"
+
+
+def test_a_quick_model_is_looked_at_again_for_another_block(scene, monkeypatch):
+    assert not scene.wants_look, "nothing runs unless asked for"
+    scene.run()
+    assert not scene.wants_look and scene.features.shape == (1, 8, 28, 28)
+    scene.choose("block3-1")
+    assert scene.wants_look and scene.features is None
+    scene.look()
+    wanted = ck.capture(scene.subject.model, ck.preprocess("grace_hopper", scene.subject.model), "block3-1")
+    assert torch.equal(scene.features, wanted["block3-1"]) and not scene.wants_look
+    monkeypatch.setattr(module, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(module, "QUICK_MACS", 0.0)
+    scene.choose("block0-0")
+    assert not scene.wants_look
+
+
+def test_maps_come_page_by_page(scene):
+    scene.choose("block3-1")
+    scene.order, scene.offset = "index", 24
+    scene.run()
+    assert scene.maps().channels == list(range(24, 32))
+    scene.choose("block3-0")
+    assert scene.offset == 0
+
+
+def test_without_a_picture(scene):
+    scene.picture = None
+    with pytest.raises(ConfigError, match="choose or upload"):
+        scene.run()
+    assert scene.last is None and scene.seen_picture() is None
+
+
+def test_the_moment_stays_within_what_there_is(video):
+    assert (video.moments, video.frame) == (16, 8), "the middle of the clip"
+    video.frame = 99
+    assert video.frame == 15
+    assert [video.step(2) for video.frame in (0, 7, 8, 15)] == [0, 0, 1, 1]
+
+
+def test_a_clip_that_rests_has_equal_frames():
+    still, moving = (frames_for(Explored(VIDEO), clip) for clip in ("shapes at rest", "moving shapes"))
+    assert len({f.tobytes() for f in still}) == 1 < len({f.tobytes() for f in moving})
+    assert frames_for(Explored(SMALL), "moving shapes") == []
+
+
+def test_a_clip_of_the_users(video):
+    video.clip = np.zeros((4, 20, 30, 3), np.uint8)
+    video.forget()
+    assert video.clip_name == "your clip" and len(video.frames) == 16 and video.frames[0].size == (32, 32)
+
+
+def test_what_the_model_sees_of_a_picture(scene):
+    scene.picture = Image.new("RGB", (400, 100), "red")
+    assert scene.seen_picture().size == (224, 224)
+
+
+def test_the_times_of_the_blocks(scene):
+    profile = scene.measure()
+    assert scene.profile is profile and {row.name for row in profile.rows} >= set(scene.block_names)
+    scene.open(Explored(SMALL))
+    assert scene.profile is None

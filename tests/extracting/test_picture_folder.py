@@ -1,0 +1,45 @@
+"""classykit.extracting.picture_folder: the pictures in a folder, sorted, with sub-folders as labels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from extractions import BOTH, plain, run
+
+import classykit as ck
+from classykit.errors import ImageError
+
+
+@BOTH
+@pytest.mark.parametrize("workers", [0, 2])
+def test_as_loaded_one_by_one(pictures, small, reduce, workers, tmp_path):
+    model, _ = small
+    with pytest.warns(RuntimeWarning, match="2 of 7 images could not be read") as said:
+        found = run(model, pictures, ["block0-0", "block1-1"], tmp_path, reduce=reduce, workers=workers,
+                    batch_size=2)  # fmt: skip
+    names = ["cat/d.webp", "cat/deep/er/c.png", "dog/a.JPG", "dog/b.png", "top.bmp"]
+    table = found.to_pandas()
+    assert list(table["id"]) == names and list(table["index"]) == [0, 1, 2, 3, 6]
+    assert list(table["label"][:4]) == ["cat", "cat", "dog", "dog"] and pd.isna(table["label"][4])
+    assert [(s.index, s.id) for s in found.skipped] == [(4, "dog/cut.png"), (5, "dog/empty.jpg")]
+    assert "cut short" in found.skipped[0].reason and "0 bytes" in found.skipped[1].reason
+    assert "dog/cut.png" in str(said[0].message)
+    assert len(found) == 5 and found.images == found.done == 7 and found.complete
+    x = torch.cat([ck.preprocess(pictures / name, model) for name in names])
+    for block, wanted in plain(model, x, ["block0-0", "block1-1"], reduce).items():
+        got = found.array(block)
+        if reduce is None:
+            assert np.isnan(got[4:6]).all()
+            got = got[[0, 1, 2, 3, 6]]
+        torch.testing.assert_close(torch.tensor(got), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_without_pictures(small, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts/a.txt").write_text("no picture")
+    for folder, words in (("empty", "it is empty"), ("texts", r"it holds a.txt.*\.png"), ("none", "not there"),
+                          ("texts/a.txt", "is a file")):  # fmt: skip
+        with pytest.raises(ImageError, match=words):
+            run(small[0], tmp_path / folder, "block0-0", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,102 @@
+"""classykit.meta: weightless twins, which can be asked anything and leave the module alone."""
+
+import pytest
+import torch
+from torch import nn
+
+from classykit.meta import dtype_of, empty_input, meta_twin, shared_twin, tensors_in, weightless
+
+
+class Keeper(nn.Module):
+    """Holds tensors wherever a module can."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(4), requires_grad=False)
+        self.tied = self.weight
+        self.register_buffer("count", torch.zeros(1))
+        self.listed, self.table, self.plain = [torch.ones(2), "text"], {"a": torch.ones(3)}, torch.ones(5)
+
+    def forward(self, x):
+        self.count += 1
+        return x * self.weight
+
+
+def everywhere(module):
+    return [module.weight, module.tied, module.count, module.listed[0], module.table["a"], module.plain]
+
+
+class TestMetaTwin:
+    def test_all_of_its_tensors_are_weightless_and_none_of_the_modules(self, everything, assert_same):
+        module = Keeper()
+        before = everything(module)
+        twin = meta_twin(module)
+        assert all(t.is_meta for t in everywhere(twin)) and not any(t.is_meta for t in everywhere(module))
+        assert [t.shape for t in everywhere(twin)] == [t.shape for t in everywhere(module)]
+        assert twin.tied is twin.weight and not twin.weight.requires_grad and twin.listed[1] == "text"
+        assert twin(empty_input((4,), 3)).shape == (3, 4)
+        assert_same(before, everything(module))
+
+    def test_it_is_in_eval_mode_and_the_module_in_its_own(self):
+        module = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()).train()
+        assert not any(part.training for part in meta_twin(module).modules()) and module[1].training
+
+    def test_it_has_none_of_the_users_hooks(self):
+        module, ran = nn.Linear(2, 3), []
+        module.register_forward_hook(lambda *a: ran.append(1))
+        module.register_forward_pre_hook(lambda *a: ran.append(1))
+        meta_twin(module)(empty_input((2,), 1))
+        assert ran == [] and len(module._forward_hooks) == 1
+
+    def test_one_part_can_be_left_out(self):
+        module = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 2**10))
+        twin = meta_twin(module, without=module[1])
+        assert list(twin.state_dict()) == ["0.weight", "0.bias"] and type(twin[1]) is nn.Module
+
+
+class TestSharedTwin:
+    def test_tensors_are_shared_and_the_tree_is_not(self):
+        module = nn.Sequential(Keeper())
+        twin = shared_twin(module)
+        assert twin[0] is not module[0]
+        assert all(a is b for a, b in zip(everywhere(twin[0]), everywhere(module[0]), strict=True))
+
+    def test_hooks_are_kept_and_those_of_the_twin_are_its_own(self):
+        module, ran = nn.Linear(2, 3), []
+        module.register_forward_hook(lambda *a: ran.append("given"))
+        twin = shared_twin(module)
+        twin.register_forward_hook(lambda *a: ran.append("new"))
+        module(torch.zeros(1, 2))
+        assert ran == ["given"]
+        twin(torch.zeros(1, 2))
+        assert ran == ["given", "given", "new"]
+
+
+def test_weightless_modules_draw_no_random_numbers():
+    state = torch.get_rng_state()
+    with weightless():
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(2**20, 2**20))
+        nn.init.trunc_normal_(net[2].weight)
+        real = torch.zeros(2, device="cpu").fill_(3)
+    assert {t.device.type for t in net.state_dict().values()} == {"meta"} and real.tolist() == [3, 3]
+    assert torch.equal(state, torch.get_rng_state()) and torch.zeros(1).device.type == "cpu"
+
+
+@pytest.mark.parametrize("wrap, found", [
+    (lambda a, b: a, "a"), (lambda a, b: [b, (a, None)], "ba"), (lambda a, b: {"x": a, "y": [{"z": b}]}, "ab"),
+    (lambda a, b: "text", ""), (lambda a, b: None, ""),
+])  # fmt: skip
+def test_tensors_in(wrap, found):
+    of = {"a": torch.zeros(1), "b": torch.ones(2)}
+    tensors = tensors_in(wrap(of["a"], of["b"]))
+    assert len(tensors) == len(found) and all(t is of[name] for t, name in zip(tensors, found, strict=True))
+
+
+def test_dtype_of():
+    assert dtype_of(nn.Linear(2, 3).half()) == torch.float16
+    assert dtype_of(nn.ReLU()) == torch.float32
+    counters = nn.Module()
+    counters.register_buffer("count", torch.zeros(1, dtype=torch.int64))
+    assert dtype_of(counters) == torch.float32
+    counters.register_buffer("mean", torch.zeros(1, dtype=torch.float64))
+    assert dtype_of(counters) == torch.float64

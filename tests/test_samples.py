@@ -1,0 +1,57 @@
+"""classykit.samples: photographs of the demo packages, by name."""
+
+import copy
+import importlib.util
+import pickle
+
+import pytest
+
+from classykit.errors import ImageError
+from classykit.images import SampleImage, load_image, sample_images
+
+pytestmark = pytest.mark.filterwarnings("error")
+SIZES = {
+    "chelsea": (451, 300),
+    "coffee": (600, 400),
+    "astronaut": (512, 512),
+    "rocket": (640, 427),
+    "camera": (512, 512),
+    "grace_hopper": (512, 600),
+    "china": (640, 427),
+    "flower": (640, 427),
+}
+
+
+def test_the_samples_are_the_photographs_of_the_demo_packages():
+    assert set(sample_images()) == set(SIZES)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_sample_loads_by_its_name(name):
+    image = load_image(name)
+    assert (image.size, image.mode) == (SIZES[name], "RGB")
+
+
+def test_a_sample_knows_what_it_shows_and_whose_it_is():
+    for sample in sample_images():
+        assert isinstance(sample, str) and isinstance(sample, SampleImage)
+        assert sample.description and sample.credit and sample.package and sample.path.is_file()
+        twin = pickle.loads(pickle.dumps(sample))
+        assert twin == sample == copy.deepcopy(sample) and twin.credit == sample.credit
+    credit = {sample: sample.credit for sample in sample_images()}
+    assert "CC BY 2.0" in credit["china"] and "danielbuechele" in credit["china"]
+    assert "CC BY 2.0" in credit["flower"]
+
+
+def test_cat_is_another_name_of_chelsea():
+    assert load_image("cat").tobytes() == load_image("chelsea").tobytes()
+
+
+def test_without_the_demo_packages_samples_vanish_and_the_error_says_what_to_install(monkeypatch):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda m: None if m in ("skimage", "sklearn") else find_spec(m))
+    assert sample_images() == ["grace_hopper"]
+    with pytest.raises(ImageError, match=r"scikit-image, which is not installed.*classykit\[demo\]"):
+        load_image("cat")
+    with pytest.raises(ImageError, match=r"For more: pip install .classykit\[demo\]"):
+        load_image("dog")
