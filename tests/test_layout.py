@@ -1,12 +1,47 @@
-"""The layout of the house: imports go down only, and no circle within a room."""
+"""The layout of the house: imports go down only, no circle within a room, and tests mirror the source."""
 
 import importlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
+#: suites that are about no single module
+ACROSS = {
+    "test_doctests.py": "the examples of all modules",
+    "test_import.py": "the face of the kit, and what importing it brings along",
+    "test_layout.py": "this one",
+    "models/test_architectures.py": "what the field builds, adopted",
+    "models/test_bad_input.py": "odd configs and pictures, for every family",
+    "models/test_exchange.py": "states to and from ClassyVision, for every family",
+    "models/test_new_family.py": "a family that is added in a file of its own",
+    "models/test_parity.py": "all that ClassyVision registers, part by part",
+    "models/test_robustness.py": "threads, compilers, copies and data parallelism, for every family",
+    "browser/test_explorer.py": "the Explorer in a real front end",
+    "browser/test_lab.py": "notebooks in a real JupyterLab",
+}
+
+
+def modules_in(folder, pattern):
+    return {path.relative_to(ROOT / folder) for path in (ROOT / folder).rglob(pattern)}
+
+
+SOURCES = {path for path in modules_in("classykit", "*.py") if path.name != "__init__.py"}
+TESTS = modules_in("tests", "test_*.py")
+
 
 def test_the_floors_are_kept(monkeypatch, capfd):
     api = importlib.import_module("importlinter.cli")
     monkeypatch.chdir(ROOT)
     assert api.lint_imports(no_cache=True, is_debug_mode=False) == 0, capfd.readouterr().out
+
+
+def test_a_module_has_its_tests():
+    missing = {path.with_name(f"test_{path.name}") for path in SOURCES} - TESTS
+    assert not missing, f"these are wanted in tests/: {', '.join(sorted(map(str, missing)))}"
+
+
+def test_a_test_module_is_that_of_a_module_or_across_all():
+    across = set(map(Path, ACROSS))
+    strangers = {path for path in TESTS - across if path.with_name(path.name.removeprefix("test_")) not in SOURCES}
+    assert not strangers, f"these test no module of classykit by its name: {', '.join(sorted(map(str, strangers)))}"
+    assert across <= TESTS, f"these are gone: {', '.join(sorted(map(str, across - TESTS)))}"

@@ -40,6 +40,7 @@ class Explored:
             self._described = ClassyModel.from_model(shared_twin(module)).eval()
             if all(p.device.type != "meta" for p in module.parameters()):
                 self.live = self._described
+        self.dtype: str = str(dtype_of(self._described)).removeprefix("torch.")  # "float32"
         try:
             self.inspection: Inspection = self._inspect()
         except ShapeError as error:
@@ -109,11 +110,6 @@ class Explored:
         if self.trained and self.adopted is None:
             return packaged_weights()[self.config["name"]].preprocessing
         return self.model.preprocessing
-
-    @property
-    def dtype(self) -> str:
-        """ "float32" """
-        return str(dtype_of(self._described)).removeprefix("torch.")
 
     def heads(self) -> dict[str, tuple[str, ClassyHead]]:
         """{unique_id: (block, head)}."""

@@ -84,7 +84,7 @@ class Scene:
         """Let go of the last pass: it is no longer of what is on the screen."""
         self.last: Run | None = None
         self._features: dict[str, Any] = {}  # {block: features} of the last block looked at, or of all
-        self._frames: list[Image.Image] | None = None  # the clip as the model sees it, once it was asked for
+        self._pictures: list[Image.Image] | None = None  # once they were asked for
 
     @property
     def inspection(self) -> Inspection:
@@ -117,11 +117,26 @@ class Scene:
         return self.clip if isinstance(self.clip, str) else "your clip"
 
     @property
+    def pictures(self) -> list[Image.Image]:
+        """What the model sees: the picture as it is cut for it, or the clip's frames; one list until they change."""
+        if self._pictures is None:
+            self._pictures = frames_for(self.subject, self.clip) or self._seen()
+        return self._pictures
+
+    def _seen(self) -> list[Image.Image]:
+        if self.picture is None:
+            return []
+        shape = self.inspection.input_shape
+        if self.subject.preprocessing is not None:
+            return [self.subject.preprocessing.to_display(self.picture)]
+        if len(shape) < 3:
+            return [self.picture]
+        return [Preprocessing(size=(shape[-2], shape[-1])).to_display(self.picture)]
+
+    @property
     def frames(self) -> list[Image.Image]:
         """The clip's frames as the model sees them; none where it takes no clips."""
-        if self._frames is None:
-            self._frames = frames_for(self.subject, self.clip)
-        return self._frames
+        return self.pictures if self.takes_clips else []
 
     @property
     def moments(self) -> int:
@@ -257,11 +272,4 @@ class Scene:
 
     def seen_picture(self) -> Image.Image | None:
         """The part of the picture that the model sees; of a clip, the frame at the moment that is shown."""
-        if self.takes_clips:
-            return self.frames[self.step(len(self.frames))]
-        if self.picture is None:
-            return None
-        shape = self.inspection.input_shape
-        if self.subject.preprocessing is not None:
-            return self.subject.preprocessing.to_display(self.picture)
-        return Preprocessing(size=(shape[-2], shape[-1])).to_display(self.picture) if len(shape) >= 3 else self.picture
+        return self.pictures[self.step(len(self.pictures))] if self.pictures else None

@@ -123,7 +123,7 @@ class Explorer(ipywidgets.VBox):
         # what was made to look at a new value, for when it is taken: (value, what was made of it)
         self._described: tuple[Any, Explored] = (self._scene.subject.config, self._scene.subject)
         self._loaded: tuple[Any, Image.Image | None] = (image, picture)
-        self._frames: list[Image.Image] | None = None  # those that the view has
+        self._shown: list[Image.Image] | None = None  # the pictures that the views have
         columns = ipywidgets.Box([self._panel, self._view])
         columns.add_class("classykit-columns")
         super().__init__([self._bar, self._map, columns, self._code], **self._traits_of_scene())
@@ -429,11 +429,10 @@ class Explorer(ipywidgets.VBox):
         view = self._view
         with view.hold_sync():  # a map without its pixels would be drawn wrong
             view.state, view.pixels = present.view(scene)
-            view.source, view.picture, view.frame = present.source(scene), present.picture(scene), scene.frame
-            view.table = present.table(scene.inspection)
-            if self._frames is not scene.frames:
-                self._frames = scene.frames
-                view.frames = [present.data_url(frame, 224) for frame in scene.frames]
+            view.source, view.table, view.frame = present.source(scene), present.table(scene.inspection), scene.frame
+            if self._shown is not scene.pictures:  # to write them as JPEG takes longer than all the rest
+                self._shown = scene.pictures
+                self._map.picture, view.picture, view.frames = present.pictures(scene)
 
     def _greet(self) -> None:
         """Begin with a model that has just been put on the screen."""

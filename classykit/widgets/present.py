@@ -99,10 +99,8 @@ def block_map(scene: Scene) -> dict[str, Any]:
     shape = inspection.input_shape
     square = len(shape) in (3, 4) and shape[-1] == shape[-2]
     text = " × ".join(map(str, shape[:-2])) + f" × {shape[-1]}²" if square else shape_text(shape)
-    # of a clip always the same frame, because the map does not follow the slider
-    picture = scene.frames[len(scene.frames) // 2] if scene.takes_clips else scene.seen_picture()
     return {
-        "input": {"text": text, "picture": "" if picture is None else data_url(picture, 96)},
+        "input": text,
         "blocks": blocks,
         "color_by": "time" if times else "macs",
         "colors": [*COLORS, TIME],
@@ -186,10 +184,15 @@ def source(scene: Scene) -> dict[str, Any]:
     }
 
 
-def picture(scene: Scene) -> str:
-    """The picture as the model sees it, in a data URL; "" where there is none, or a clip."""
-    seen = None if scene.takes_clips else scene.seen_picture()
-    return "" if seen is None else data_url(seen, 448)
+def pictures(scene: Scene) -> tuple[str, str, list[str]]:
+    """What the model sees, as data URLs: small for the map; large, where it is a picture; the frames of a clip."""
+    seen = scene.pictures
+    if not seen:
+        return "", "", []
+    small = data_url(seen[len(seen) // 2], 96)  # of a clip always the same frame: the map does not follow the slider
+    if scene.takes_clips:
+        return small, "", [data_url(frame, 224) for frame in seen]
+    return small, data_url(seen[0], 448), []
 
 
 def _hint(scene: Scene) -> str:

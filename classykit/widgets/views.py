@@ -53,6 +53,7 @@ class BlockMap(anywidget.AnyWidget):
     _css = _style("block_map")
 
     state = traitlets.Dict(help="input, blocks, color_by, colors").tag(sync=True)
+    picture = traitlets.Unicode(help="the input as a data URL; empty for none").tag(sync=True)
     selected = traitlets.Unicode(help="the chosen block's name; empty for none").tag(sync=True)
 
 

@@ -588,7 +588,7 @@ class TestVideo:
         for t, frame in enumerate(app._view.frames):
             apart = [abs(decode(frame) - np.asarray(other, int)).mean() for other in small]
             assert np.argmin(apart) == t and apart[t] < 10  # a JPEG
-        assert app._map.state["input"]["text"] == "3 × 16 × 32²" and app._map.state["input"]["picture"]
+        assert app._map.state["input"] == "3 × 16 × 32²" and app._map.picture.startswith("data:image/jpeg")
         assert app._bar.state["facts"] == ["16 frames", "32 px", "float32"]
 
     @pytest.mark.parametrize(

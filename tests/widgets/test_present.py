@@ -57,7 +57,7 @@ def test_the_map(scene):
     assert blocks[2]["heads"] == [{"id": "cls", "label": "cls · 3"}]
     for c in ("macs", "params", "activations"):
         assert 0 < sum(b["shares"][c] for b in blocks) <= 1 + 1e-9
-    assert state["input"] == {"text": "3 × 224²", "picture": ""} and state["color_by"] == "macs"
+    assert state["input"] == "3 × 224²" and state["color_by"] == "macs"
 
 
 @pytest.mark.parametrize("family, kinds", [("VisionTransformer", {"map", "tokens", "vector"}), ("MLP", {"vector"})])
@@ -79,11 +79,16 @@ def test_the_panel(scene):
     assert present.panel(scene)["attached"][0]["here"] is False
 
 
-def test_the_picture_is_what_the_model_sees_of_it(light_configs):
+def test_the_pictures_are_what_the_model_sees(light_configs):
+    def sizes(*urls):
+        return [Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).size for url in urls]
+
     picture = Image.new("RGB", (300, 100), "red")
-    shown = present.picture(scene_of(light_configs["ResNeXt"], picture))
-    assert Image.open(io.BytesIO(base64.b64decode(shown.split(",")[1]))).size == (224, 224)
-    assert present.picture(scene_of(light_configs["ResNeXt"])) == present.picture(scene_of("r3d_18", picture)) == ""
+    small, large, frames = present.pictures(scene_of(light_configs["ResNeXt"], picture))
+    assert sizes(small, large) == [(96, 96), (224, 224)] and frames == []
+    small, large, frames = present.pictures(scene_of("r3d_18", picture))
+    assert sizes(small, *frames) == [(96, 96)] + 16 * [(112, 112)] and large == ""
+    assert present.pictures(scene_of(light_configs["ResNeXt"])) == ("", "", [])
 
 
 @pytest.mark.parametrize(
@@ -140,7 +145,7 @@ class TestVideo:
         scene = scene_of("r3d_18")
         assert present.bar(scene)["facts"] == ["16 frames", "112 px", "float32"]
         state = present.block_map(scene)
-        assert state["input"]["text"] == "3 × 16 × 112²" and state["input"]["picture"].startswith("data:image/jpeg")
+        assert state["input"] == "3 × 16 × 112²"
         last = state["blocks"][-1]
         assert (last["label"], last["group"], last["width"], last["height"]) == ("4-1", "2 × 7 × 7", 512, 7)
         assert last["kind"] == "map"

@@ -35,7 +35,7 @@ function across(state, scale, family) {
   const groups = [];
   const inner = clamp(7 * scale, 3, 9);
   const between = clamp(20 * scale, 11, 30);
-  const label = Math.max(textWidth(state.input?.text ?? "", 10, family), PICTURE);
+  const label = Math.max(textWidth(state.input ?? "", 10, family), PICTURE);
   const input = { x: EDGE + (label - PICTURE) / 2, middle: EDGE + label / 2 };
   let x = EDGE + label + between;
   const all = state.blocks ?? [];
@@ -357,14 +357,13 @@ function render({ model, el }) {
     }
     const frame = { x: input.x, y: axis - PICTURE / 2, width: PICTURE, height: PICTURE };
     parts.push(s("rect", { class: "ck-input-frame", rx: 4, ...frame }));
-    if (now.input?.picture) {
-      // Only pictures that come with the message: nothing is fetched.
-      if (now.input.picture.startsWith("data:image/")) {
-        parts.push(s("image", { class: "ck-input-picture", href: now.input.picture, preserveAspectRatio: "xMidYMid slice", ...frame }));
-      }
+    const picture = model.get("picture") ?? "";
+    // Only pictures that come with the message: nothing is fetched.
+    if (picture.startsWith("data:image/")) {
+      parts.push(s("image", { class: "ck-input-picture", href: picture, preserveAspectRatio: "xMidYMid slice", ...frame }));
     }
     parts.push(s("text", { class: "ck-block-name", x: input.middle, y: low + 22, text: "input" }));
-    parts.push(s("text", { class: "ck-block-width", x: input.middle, y: low + 36, text: now.input?.text ?? "" }));
+    parts.push(s("text", { class: "ck-block-width", x: input.middle, y: low + 36, text: now.input ?? "" }));
     back.replaceChildren(...parts);
   }
 
@@ -444,7 +443,7 @@ function render({ model, el }) {
   // Fonts that arrive late change the widths of the labels.
   document.fonts?.ready.then(() => el.isConnected && draw());
   const stops = [
-    watch(model, ["state"], onState),
+    watch(model, ["state", "picture"], onState),
     watch(model, ["selected"], onSelected),
     () => observer.disconnect(),
     () => removeEventListener("scroll", hideTip, true),
