@@ -51,21 +51,21 @@ def reshaped(call: Call, field: Field, shape: Sequence[int]) -> Field:
     return Field(tuple(dims), field.axes)
 
 
-@rule("view _unsafe_view reshape _reshape_alias _reshape_copy view_copy flatten unflatten")
+@rule("view _unsafe_view")
 def view(call: Call) -> Field:
     """The same entries in the same order, under another shape."""
     return reshaped(call, call.given(), call.shape)
 
 
-@rule("permute permute_copy transpose t transpose_copy t_copy")
+@rule("permute transpose t")
 def permute(call: Call) -> Field:
     """Dimensions in another order."""
     field = call.given()
     order = list(range(len(field.dims)))
-    if call.name.startswith("permute"):
+    if call.name == "permute":
         order = [d % len(order) for d in call.arg(1, "dims")]
     elif len(order) > 1:
-        a, b = (0, 1) if call.name.startswith("t_") or call.name == "t" else (call.arg(1), call.arg(2))
+        a, b = (0, 1) if call.name == "t" else (call.arg(1), call.arg(2))
         order[a], order[b] = order[b], order[a]
     return Field(tuple(field.dims[d] for d in order), field.axes)
 
@@ -91,14 +91,6 @@ def squeeze(call: Call) -> Field:
 def expand(call: Call) -> Field:
     """Entries that stand for many: they see what they saw."""
     return union([call.given()], call.shape, call.here)
-
-
-@rule("repeat")
-def repeat(call: Call) -> Field:
-    """Copies behind each other: a dimension goes through its positions several times."""
-    field, times = call.given(), call.arg(1, "repeats")
-    dims = ((),) * (len(times) - len(field.dims)) + field.dims
-    return Field(tuple(tidy((Factor(n), *dim)) for n, dim in zip(times, dims, strict=True)), field.axes)
 
 
 def sliced(call: Call, field: Field, d: int, start: int, n: int, step: int = 1) -> Field | None:
@@ -160,13 +152,6 @@ def slice_(call: Call) -> Field | None:
     return sliced(call, field, d, start, call.shape[d], step)
 
 
-@rule("narrow")
-def narrow(call: Call) -> Field | None:
-    """A run of entries of one dimension."""
-    d = call.args[1] % len(call.shape)
-    return sliced(call, call.given(), d, call.args[2] % call.args[0].shape[d], call.args[3])
-
-
 @rule("select")
 def select(call: Call) -> Field | None:
     """One entry of a dimension, which goes."""
@@ -175,7 +160,7 @@ def select(call: Call) -> Field | None:
     return _without_dim(sliced(call, call.given(), d, call.arg(2, "index") % whole[d], 1), d)
 
 
-@rule("split split_with_sizes unsafe_split unsafe_chunk chunk tensor_split unsafe_split_with_sizes")
+@rule("split split_with_sizes unsafe_split unsafe_split_with_sizes")
 def split(call: Call) -> list[Field | None]:
     """Runs of entries of one dimension, one behind the other."""
     d, start, fields = call.arg(2, "dim", 0), 0, []
@@ -302,15 +287,6 @@ def roll(call: Call) -> Field:
     return field
 
 
-@rule("index_select")
-def index_select(call: Call) -> Field:
-    """Entries picked by number: known where they are no positions."""
-    field, d = call.field(0), call.args[1] % call.args[0].ndim
-    if field is None or len(call.fields) > 1 or any(f.n > 1 for f in positions([field.dims[d]])):
-        return call.lost("positions picked by index")
-    return Field((*field.dims[:d], plain(call.shape[d]), *field.dims[d + 1 :]), field.axes)
-
-
 @rule("index")
 def index(call: Call) -> Field:
     """Entries picked by tensors: known for one dimension that holds no positions."""
@@ -322,17 +298,6 @@ def index(call: Call) -> Field:
             new = tuple(plain(n) for n in indices[d].shape)
             return Field((*field.dims[:d], *new, *field.dims[d + 1 :]), field.axes)
     return call.lost("positions picked by index")
-
-
-@rule("pixel_unshuffle")
-def pixel_unshuffle(call: Call) -> Field:
-    """Blocks of pixels become channels."""
-    field, r = call.given(), call.args[1]
-    *lead, c, h, w = call.args[0].shape
-    apart = reshaped(call, field, (*lead, c, h // r, r, w // r, r))
-    n = len(lead)
-    order = (*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    return reshaped(call, Field(tuple(apart.dims[d] for d in order), apart.axes), call.shape)
 
 
 @rule(

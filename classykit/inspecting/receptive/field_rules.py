@@ -95,13 +95,13 @@ def mixed(call: Call, main: Field | None) -> Field:
 # Entry by entry
 
 
-@rule("clone _to_copy detach alias lift_fresh contiguous dropout native_dropout channel_shuffle native_channel_shuffle")
+@rule("clone _to_copy detach alias native_dropout channel_shuffle")
 def same(call: Call) -> Field | None:
     """What comes out sees what came in."""
     return call.field(0)
 
 
-@rule("where hardswish hardsigmoid lerp addcmul addcdiv masked_fill prelu _prelu_kernel")
+@rule("hardswish hardsigmoid _prelu_kernel")  # and all that torch itself tags as pointwise
 def pointwise(call: Call) -> Field:
     """Entry by entry: the union of what is combined."""
     fields = list(call.fields.values())
@@ -172,11 +172,9 @@ def windowed(
     return Field(tuple(dims), tuple(seen))
 
 
-@rule("convolution _convolution mkldnn_convolution cudnn_convolution conv_depthwise3d _slow_conv2d_forward")
+@rule("convolution")
 def convolution(call: Call) -> Field:
     """Windows over positions, sums over channels; transposed ones are not followed."""
-    if call.name not in ("convolution", "_convolution"):
-        return call.lost()
     weight, _, stride, padding, dilation, transposed, _, groups = call.args[1:9]
     field, axes = call.field(0), weight.ndim - 2
     if field is None:
@@ -192,7 +190,7 @@ def convolution(call: Call) -> Field:
     return mixed(call, Field((*field.dims[:d], plain(weight.shape[0]), *field.dims[d + 1 :]), field.axes))
 
 
-@rule("avg_pool1d avg_pool2d avg_pool3d max_pool2d_with_indices max_pool3d_with_indices max_pool2d max_pool3d")
+@rule("avg_pool2d avg_pool3d max_pool2d_with_indices max_pool3d_with_indices")
 def pool(call: Call) -> Field:
     """Windows over positions; channels stay apart."""
     axes = int(call.name[8])
@@ -201,7 +199,7 @@ def pool(call: Call) -> Field:
     return windowed(call, call.given(), kernel, stride, padding, dilation, axes, pools=True)
 
 
-@rule("_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d adaptive_avg_pool1d")
+@rule("_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d")
 def adaptive_pool(call: Call) -> Field:
     """Windows as large as it takes: one for all, or equal ones; uneven ones are unknown."""
     sizes = each(call.args[1], 1)
@@ -229,7 +227,7 @@ def reduced(field: Field, dims: Sequence[int], keep: bool, cause: Cause) -> Fiel
     return Field(tuple(dim for d, dim in enumerate(out) if keep or d not in gone), field.axes)
 
 
-_REDUCES = """mean sum amax amin max min prod any all argmax argmin logsumexp median nanmean std var std_mean var_mean
+_REDUCES = """mean sum amax amin max min prod any all argmax argmin logsumexp median std var std_mean var_mean
     norm linalg_vector_norm count_nonzero aminmax"""
 
 
@@ -255,7 +253,7 @@ def _stays(call: Call, dims: Sequence[int], kind: str) -> Field:
     return mixed(call, spread(field, dims, call.cause(kind)) if field is not None else None)
 
 
-@rule("_softmax _log_softmax _safe_softmax softmax log_softmax cumsum cumprod sort argsort logcumsumexp")
+@rule("_softmax _log_softmax _safe_softmax cumsum cumprod sort logcumsumexp")
 def along(call: Call) -> Field:
     """Each entry depends on all along one dimension."""
     kind = call.name.replace("_safe", "").strip("_").replace("_", " ")
@@ -263,13 +261,13 @@ def along(call: Call) -> Field:
     return _stays(call, [call.arg(1, "dim", default)], f"{kind} over positions")
 
 
-@rule("native_layer_norm layer_norm _fused_rms_norm rms_norm")
+@rule("native_layer_norm")
 def layer_norm(call: Call) -> Field:
     """Statistics over the last dimensions: global where these hold positions."""
     return _stays(call, range(-len(call.args[1]), 0), "layer normalisation")
 
 
-@rule("native_group_norm group_norm")
+@rule("native_group_norm")
 def group_norm(call: Call) -> Field:
     """Statistics over channels and positions: global, in eval mode, too."""
     return _stays(call, range(1, call.args[0].ndim), "group normalisation")
@@ -313,11 +311,9 @@ def product(call: Call, a: Any, b: Any) -> Field:
     return union(fields, call.shape, call.here)
 
 
-@rule("mm bmm matmul")
+@rule("mm bmm")
 def mm(call: Call) -> Field:
     """Products of matrices."""
-    if min(t.ndim for t in call.args[:2]) < 2:
-        return call.lost()
     return product(call, *call.args[:2])
 
 
@@ -331,21 +327,10 @@ def addmm(call: Call) -> Field:
     return union(fields, call.shape, call.here)
 
 
-@rule("linear")
-def linear(call: Call) -> Field:
-    """A product with weights along the last dimension."""
-    return mixed(call, _last_dim_mixed(call, call.given()))
-
-
-def _last_dim_mixed(call: Call, field: Field) -> Field:
-    field = spread(field, [-1], call.cause("a linear layer over positions"))
-    return Field((*field.dims[:-1], plain(call.shape[-1])), field.axes)
-
-
 @rule(
     """_scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu
-    _scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention _scaled_dot_product_attention_math
-    _scaled_dot_product_fused_attention_overrideable scaled_dot_product_attention"""
+    _scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention
+    _scaled_dot_product_fused_attention_overrideable"""
 )
 def attention(call: Call) -> Field:
     """(..., L, E) queries look at (..., S, E) keys."""
@@ -358,12 +343,3 @@ def attention(call: Call) -> Field:
             rows = field.dims[-2] if i == 0 else ()
             seen.append(Field((*field.dims[:-2], rows, ()), field.axes))
     return union(seen, call.shape, call.here) if seen else call.lost()
-
-
-@rule("_native_multi_head_attention _transformer_encoder_layer_fwd")
-def encoder(call: Call) -> Field:
-    """A whole fused attention or encoder layer: every token sees all."""
-    given = 3 if "attention" in call.name else 1
-    seen = [f for f in map(call.field, range(given)) if f is not None]
-    seen = [spread(f, range(1, len(f.dims)), call.cause("attention")) for f in seen]
-    return union([Field((f.dims[0], *((),) * (len(f.dims) - 1)), f.axes) for f in seen], call.shape, call.here)

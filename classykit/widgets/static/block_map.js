@@ -1,3 +1,4 @@
+// @ts-check
 // The whole network as one picture: height for resolution, width for channels, colour for a cost.
 
 const EDGE = 22; // empty space left and right
@@ -8,29 +9,48 @@ const NARROWEST = 14;
 
 // Text widths are measured, so that labels can be thinned out before they overlap.
 const pen = document.createElement("canvas").getContext("2d");
+/** @type {(text: string, size: number, family: string, weight?: number) => number} */
 function textWidth(text, size, family, weight = 400) {
+  if (!pen) return 0;
   pen.font = `${weight} ${size}px ${family}`;
   return pen.measureText(text).width;
 }
 
 // The end of a block's long name tells more than its beginning; a pill ends in its figure and begins with its name.
+/** @type {(text: string, most: number) => string} */
 const tail = (text, most) => (text.length > most ? `…${text.slice(1 - most).replace(/^[._\-\s]+/, "")}` : text);
+/** @type {(text: string, most: number) => string} */
 const ends = (text, most) =>
   text.length > most ? `${text.slice(0, Math.ceil(most / 2))}…${text.slice(1 - Math.floor(most / 2))}` : text;
 
 // Tokens stand for the square map that they would make, a vector for a single place. Where nothing has a resolution
 // the height says nothing, and is only pleasant.
+/** @type {(block: Block, spatial: boolean) => number} */
 function blockHeight(block, spatial) {
   if (!spatial && block.kind === "vector") return 40;
   const side = block.height || (block.kind === "tokens" ? Math.sqrt(parseInt(block.shape, 10) || 196) : 1);
   return clamp(26 + 23 * Math.log2(side / 7), 12, 150);
 }
 
+/** @type {(block: Block, scale: number) => number} */
 const blockWidth = (block, scale) =>
   clamp((14 + 1.8 * Math.sqrt(Math.max(block.width || 1, 1))) * scale, NARROWEST, 120);
 
-// Where everything goes, around an axis at y = 0, at one scale of the widths.
+/**
+ * Where a block goes, and what stands below it. `axis` is set when it is drawn.
+ * @typedef {{ block: Block, x: number, width: number, height: number, group: number, nth: number, label: string,
+ *   count: string }} Place
+ * @typedef {ReturnType<typeof across>} Places
+ */
+
+/**
+ * Where everything goes, around an axis at y = 0, at one scale of the widths.
+ * @param {MapState} state
+ * @param {number} scale
+ * @param {string} family
+ */
 function across(state, scale, family) {
+  /** @type {Place[]} */
   const blocks = [];
   const groups = [];
   const inner = clamp(7 * scale, 3, 9);
@@ -44,7 +64,7 @@ function across(state, scale, family) {
     let end = start;
     while (end < all.length && all[end].group === all[start].group) end++;
     const members = all.slice(start, end);
-    const heading = ends(all[start].group ?? "", 24);
+    const heading = ends(all[start].group, 24);
     const widths = members.map((block) => blockWidth(block, scale));
     const own = widths.reduce((sum, width) => sum + width + inner, -inner);
     // A group is as wide as its heading at least.
@@ -52,10 +72,16 @@ function across(state, scale, family) {
     let left = x + (slot - own) / 2;
     const rule = [Math.min(left, x + 2), Math.max(left + own, x + slot - 2)];
     members.forEach((block, i) => {
-      const place = { block, x: left, width: widths[i], height: blockHeight(block, spatial), group: start, nth: i };
-      place.label = tail(block.label ?? block.name, 16);
-      place.count = block.width ? String(block.width) : "";
-      blocks.push(place);
+      blocks.push({
+        block,
+        x: left,
+        width: widths[i],
+        height: blockHeight(block, spatial),
+        group: start,
+        nth: i,
+        label: tail(block.label, 16),
+        count: block.width ? String(block.width) : "",
+      });
       left += widths[i] + inner;
     });
     groups.push({ heading, middle: x + slot / 2, rule });
@@ -63,10 +89,11 @@ function across(state, scale, family) {
     start = end;
   }
   const last = blocks.length ? blocks[blocks.length - 1].x + blocks[blocks.length - 1].width : x - between;
-  return { blocks, groups, input, last, inner, end: last + EDGE };
+  return { blocks, groups, input, last, inner, end: last + EDGE, axis: 0 };
 }
 
 // The widest scale that fits; where none does, one that is easy to read, and the map scrolls.
+/** @type {(state: MapState, available: number, family: string) => Places} */
 function fit(state, available, family) {
   const most = 1.4;
   const wide = across(state, most, family);
@@ -83,11 +110,18 @@ function fit(state, available, family) {
   return across(state, low, family);
 }
 
-// Heads stand as pills above their blocks, as low as blocks, arcs and other pills let them.
+/**
+ * Heads stand as pills above their blocks, as low as blocks, arcs and other pills let them.
+ * @typedef {{ text: string, full: string, x: number, y: number, width: number, foot: number, top: number,
+ *   name: string }} Pill
+ * @param {Places} places
+ * @param {string} family
+ */
 function hang(places, family) {
+  /** @type {Pill[]} */
   const pills = [];
   for (const place of places.blocks) {
-    for (const head of place.block.heads ?? []) {
+    for (const head of place.block.heads) {
       const text = ends(head.label, 30);
       const width = textWidth(text, 11, family, 600) + 22;
       const foot = place.x + place.width / 2;
@@ -108,9 +142,15 @@ function hang(places, family) {
   return pills;
 }
 
-// Which labels can be shown side by side: the chosen block's, then every group's first, then in each group every
-// second, third, ... as there is room. A label is { index, group, nth (in its group), chosen, middle, width }.
+/**
+ * Which labels can be shown side by side: the chosen block's, then every group's first, then in each group every
+ * second, third, ... as there is room. `nth` is the place in its group.
+ * @typedef {{ index: number, group: number, nth: number, chosen: boolean, middle: number, width: number }} Label
+ * @param {Label[]} labels
+ * @param {number} gap
+ */
 function thin(labels, gap) {
+  /** @type {Map<number, number>} */
   const steps = new Map();
   labels.forEach((label, i) => {
     const next = labels[i + 1];
@@ -118,7 +158,8 @@ function thin(labels, gap) {
     const step = Math.ceil(((label.width + next.width) / 2 + gap) / (next.middle - label.middle));
     steps.set(label.group, Math.max(steps.get(label.group) ?? 1, step));
   });
-  const rank = (label) => (label.chosen ? 0 : label.nth === 0 ? 1 : 2);
+  const rank = (/** @type {Label} */ label) => (label.chosen ? 0 : label.nth === 0 ? 1 : 2);
+  /** @type {Label[]} */
   const kept = [];
   for (const label of [...labels].sort((a, b) => rank(a) - rank(b) || a.index - b.index)) {
     if (!label.chosen && label.nth % (steps.get(label.group) ?? 1)) continue;
@@ -130,11 +171,15 @@ function thin(labels, gap) {
   return new Set(kept.map((label) => label.index));
 }
 
+/** @param {Props<MapTraits>} props */
 function render({ model, el }) {
   dress(el, "ck-map");
+  /** @type {string | null} */
   let colourBy = null; // the reader's choice, until the controller makes another
-  let told = null; // the controller's last choice
+  /** @type {string | undefined} */
+  let told; // the controller's last choice
   let at = 0; // the block that Tab reaches
+  /** @type {Places | null} */
   let places = null;
   let drawnWidth = 0;
 
@@ -148,7 +193,7 @@ function render({ model, el }) {
   const widths = h("span", {}, h("span", { text: "width " }), h("b", { text: "channels" }));
   const colour = choice("colour", (id) => {
     colourBy = id;
-    if (id === "time" && !blocks().some((block) => block.values?.time)) send(model, { type: "measure" });
+    if (id === "time" && !blocks().some((block) => block.values.time)) send(model, { type: "measure" });
     paint();
   });
   const ramp = h("span", { class: "ck-ramp", "aria-hidden": "true" });
@@ -157,16 +202,16 @@ function render({ model, el }) {
 
   const state = () => model.get("state") ?? {};
   const blocks = () => state().blocks ?? [];
-  const options = () => [...list.children];
+  const options = () => /** @type {SVGElement[]} */ ([...list.children]);
   const font = () => getComputedStyle(el).fontFamily || "sans-serif";
 
-  function select(name) {
+  function select(/** @type {string} */ name) {
     if (model.get("selected") === name) return;
     model.set("selected", name);
     model.save_changes();
   }
 
-  function move(index) {
+  function move(/** @type {number} */ index) {
     at = clamp(index, 0, blocks().length - 1);
     options().forEach((option, i) => put(option, "tabindex", i === at ? "0" : "-1"));
     options()[at]?.focus({ preventScroll: true });
@@ -175,8 +220,9 @@ function render({ model, el }) {
 
   list.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const index = options().indexOf(event.target);
+    const index = options().findIndex((option) => option === event.target);
     if (index < 0) return;
+    /** @type {Record<string, number>} */
     const goals = {
       ArrowRight: index + 1,
       ArrowDown: index + 1,
@@ -193,7 +239,7 @@ function render({ model, el }) {
   });
 
   // Scrolls the map alone, and only as far as it takes.
-  function reveal(index) {
+  function reveal(/** @type {number} */ index) {
     const place = places?.blocks[index];
     if (!place) return;
     const margin = 40;
@@ -202,19 +248,19 @@ function render({ model, el }) {
     else if (right > scroller.scrollLeft) scroller.scrollLeft = right;
   }
 
-  function aria(block) {
+  function aria(/** @type {Block} */ block) {
     const costs = (state().colors ?? [])
-      .filter((item) => block.values?.[item.id])
+      .filter((item) => block.values[item.id])
       .map((item) => `${block.values[item.id]} ${item.label}`);
-    const heads = (block.heads ?? []).map((head) => `head ${head.label}`);
+    const heads = block.heads.map((head) => `head ${head.label}`);
     return [block.name, block.shape, block.type, ...costs, ...heads].filter(Boolean).join(", ");
   }
 
-  function showTip(index) {
+  function showTip(/** @type {number} */ index) {
     const block = blocks()[index];
     const place = places?.blocks[index];
     if (!block || !place || !el.isConnected) return hideTip();
-    const figures = (state().colors ?? []).filter((item) => block.values?.[item.id]);
+    const figures = (state().colors ?? []).filter((item) => block.values[item.id]);
     tip.replaceChildren(
       h("div", { class: "ck-tip-name", text: block.name }),
       h("div", { class: "ck-soft", text: block.type }),
@@ -260,7 +306,9 @@ function render({ model, el }) {
     node.addEventListener("blur", hideTip);
     return {
       node,
-      update({ place, named, counted, low }, i) {
+      update(/** @type {{ place: Place, named: boolean, counted: boolean, low: number }} */ now, /** @type {number} */ i) {
+        if (!places) return;
+        const { place, named, counted, low } = now;
         index = i;
         const { block } = place;
         const middle = place.x + place.width / 2;
@@ -278,6 +326,7 @@ function render({ model, el }) {
     };
   }
 
+  /** @type {(node: Element, x: number, y: number, width: number, height: number) => void} */
   function rectangle(node, x, y, width, height) {
     put(node, "x", x.toFixed(1));
     put(node, "y", y.toFixed(1));
@@ -285,6 +334,7 @@ function render({ model, el }) {
     put(node, "height", height.toFixed(1));
   }
 
+  /** @type {(node: Element, value: string, x: number, y: number) => void} */
   function text(node, value, x, y) {
     say(node, value);
     put(node, "x", x.toFixed(1));
@@ -311,8 +361,9 @@ function render({ model, el }) {
     put(svg, "height", Math.ceil(height));
 
     const selected = model.get("selected");
-    const labels = (key, size) =>
-      places.blocks.map((place, index) => ({
+    const all = places.blocks;
+    const labels = (/** @type {"label" | "count"} */ key, /** @type {number} */ size) =>
+      all.map((place, index) => ({
         index,
         group: place.group,
         nth: place.nth,
@@ -323,7 +374,7 @@ function render({ model, el }) {
     const named = thin(labels("label", 11), 3);
     const counted = thin(labels("count", 10), 5);
 
-    drawBack(now, axis, low);
+    drawBack(now, places, low);
     follow(
       list,
       places.blocks.map((place, index) => ({ place, named: named.has(index), counted: counted.has(index), low })),
@@ -335,15 +386,15 @@ function render({ model, el }) {
     mark();
   }
 
-  function drawBack(now, axis, low) {
+  /** @type {(now: MapState, places: Places, low: number) => void} */
+  function drawBack(now, { axis, blocks, input, last, groups, inner }, low) {
     const parts = [];
-    const { input, last, groups, inner } = places;
     parts.push(s("path", { class: "ck-axis", d: `M ${input.x} ${axis} H ${last}` }));
     for (const group of groups) {
       parts.push(s("text", { class: "ck-heading", x: group.middle, y: RULE - 8, text: group.heading }));
       parts.push(s("path", { class: "ck-rule", d: `M ${group.rule[0]} ${RULE} H ${group.rule[1]}` }));
     }
-    for (const place of places.blocks) {
+    for (const place of blocks) {
       if (!place.block.skip) continue;
       const reach = Math.min(inner / 2, 3);
       const [left, right] = [place.x - reach, place.x + place.width + reach];
@@ -367,6 +418,7 @@ function render({ model, el }) {
     back.replaceChildren(...parts);
   }
 
+  /** @type {(pills: Pill[], axis: number) => void} */
   function drawFront(pills, axis) {
     const lines = [];
     const shapes = [];
@@ -394,17 +446,17 @@ function render({ model, el }) {
       told = now.color_by;
       colourBy = null;
     }
-    const by = colours.some((item) => item.id === colourBy) ? colourBy : now.color_by;
+    const by = colours.find((item) => item.id === colourBy)?.id ?? now.color_by ?? "";
     colour.node.hidden = ramp.hidden = colours.length === 0;
     colour.update(colours, by);
     heights.hidden = !blocks().some((block) => block.height > 0);
-    const known = blocks().some((block) => block.shares?.[by]) ? by : now.color_by; // a time that is being measured
-    const shares = blocks().map((block) => Number(block.shares?.[known]) || 0);
+    const known = blocks().some((block) => block.shares[by]) ? by : (now.color_by ?? ""); // a time that is being measured
+    const shares = blocks().map((block) => Number(block.shares[known]) || 0);
     const most = Math.max(...shares, 0) || 1;
     options().forEach((option, i) => {
       const part = ((shares[i] / most) * 100).toFixed(1);
-      option.querySelector(".ck-block-body").style.fill =
-        `color-mix(in srgb, var(--ck-ramp-low), var(--ck-ramp-high) ${part}%)`;
+      const body = /** @type {SVGElement} */ (option.querySelector(".ck-block-body"));
+      body.style.fill = `color-mix(in srgb, var(--ck-ramp-low), var(--ck-ramp-high) ${part}%)`;
     });
   }
 

@@ -1,9 +1,13 @@
+// @ts-check
 // The chosen block: what goes in and comes out, what it costs, and the heads that can be attached to it.
 
+/** @param {Props<PanelTraits>} props */
 function render({ model, el }) {
   dress(el, "ck-panel");
   const group = unique();
+  /** @type {string | null} */
   let chosen = null; // the head that the reader picked
+  /** @type {string | null} */
   let typed = null; // the number of classes as typed; null: nothing typed yet
 
   const title = h("h3", { class: "ck-panel-title" });
@@ -61,7 +65,7 @@ function render({ model, el }) {
     send(model, { type: "attach", head: head.name, num_classes: classes.value, unique_id: name.value });
   }
 
-  function onEnter(event) {
+  function onEnter(/** @type {KeyboardEvent} */ event) {
     if (event.key === "Enter") onAttach();
   }
 
@@ -78,18 +82,17 @@ function render({ model, el }) {
     const part = h("span", { class: "ck-value ck-soft ck-small", title: "share of the whole model" });
     return {
       node: h("div", { class: "ck-row" }, label, line.node, value, part),
-      update(row) {
+      update(/** @type {Cost} */ row) {
         say(label, row.label);
         say(value, row.value);
-        line.node.style.visibility = row.share == null ? "hidden" : "";
-        line.update(row.share ?? 0);
+        line.update(row.share);
         say(part, row.percent);
       },
     };
   }
 
   // A native radio lies over its card: it brings the keyboard and the names.
-  function createCard(head) {
+  function createCard(/** @type {HeadChoice} */ head) {
     const radio = h("input", { type: "radio", name: group, value: head.name, class: "ck-radio" });
     const label = h("span");
     const detail = h("span", { class: "ck-card-detail" });
@@ -100,7 +103,7 @@ function render({ model, el }) {
     });
     return {
       node,
-      update(now) {
+      update(/** @type {HeadChoice} */ now) {
         say(label, now.title);
         say(detail, now.detail);
         put(radio, "aria-label", now.title);
@@ -113,7 +116,7 @@ function render({ model, el }) {
     };
   }
 
-  function createAttached(head) {
+  function createAttached(/** @type {AttachedHead} */ head) {
     let now = head;
     const id = h("b");
     const where = h("span", { class: "ck-soft ck-small" });
@@ -125,14 +128,14 @@ function render({ model, el }) {
     remove.addEventListener("click", () => send(model, { type: "remove", id: now.id }));
     return {
       node: h("li", { class: "ck-attached-head" }, label, remove),
-      update(item) {
+      update(/** @type {AttachedHead} */ item) {
         now = item;
         say(id, item.id);
         say(where, [item.title, item.classes, item.here ? null : `at ${item.block}`].filter(Boolean).join(" · "));
         put(label, "title", item.here ? null : `Go to ${item.block}`);
         put(label, "aria-disabled", item.here ? "true" : null);
         put(remove, "aria-label", `Remove head ${item.id}`);
-        label.parentNode.classList.toggle("ck-here", Boolean(item.here));
+        label.parentElement?.classList.toggle("ck-here", Boolean(item.here));
       },
     };
   }
@@ -153,7 +156,7 @@ function render({ model, el }) {
     follow(rows, now.rows ?? [], (row) => row.label, createRow);
     follow(cards, now.heads ?? [], (head) => head.name, createCard);
     form.hidden = !(now.heads ?? []).length;
-    if (typed === null && now.num_classes != null && classes !== document.activeElement) classes.value = now.num_classes;
+    if (typed === null && classes !== document.activeElement) classes.value = String(now.num_classes ?? "");
     const list = now.attached ?? [];
     // The name has been used: the next head needs another.
     if (name.value && list.some((head) => head.id === name.value.trim())) name.value = "";

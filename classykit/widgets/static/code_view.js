@@ -1,5 +1,7 @@
+// @ts-check
 // The code that makes what is on the screen, always true.
 
+/** @param {Props<CodeTraits>} props */
 function render({ model, el }) {
   dress(el, "ck-code");
   const pre = h("pre", { class: "ck-code-text", tabindex: "0", role: "region", "aria-label": "Code" });
@@ -8,7 +10,7 @@ function render({ model, el }) {
   let timer = 0;
 
   // Without a secure connection there is no clipboard object: the older command does it.
-  async function toClipboard(text) {
+  async function toClipboard(/** @type {string} */ text) {
     try {
       await navigator.clipboard.writeText(text);
       return true;

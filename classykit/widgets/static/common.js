@@ -1,38 +1,77 @@
+// @ts-check
 // Helpers that every view shares. views.py puts this text before each view's own: a widget's module is loaded
 // from a blob, where relative imports cannot work.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-// One element. Names and figures come from users' models and files, so text only ever goes in as text.
+/**
+ * One element. Names and figures come from users' models and files, so text only ever goes in as text.
+ * @template {Element} T
+ * @param {T} node
+ * @param {Record<string, any> | null | undefined} props
+ * @param {(Node | string | null | undefined)[]} children
+ * @returns {T}
+ */
 function make(node, props, children) {
   for (const [name, value] of Object.entries(props ?? {})) {
     if (name === "text") node.textContent = value;
     else if (name === "on") for (const [event, act] of Object.entries(value)) node.addEventListener(event, act);
     else put(node, name, value);
   }
-  node.append(...children.filter((child) => child != null));
+  node.append(...children.filter((child) => child !== null && child !== undefined));
   return node;
 }
 
+/**
+ * @template {keyof HTMLElementTagNameMap} T
+ * @param {T} tag
+ * @param {Record<string, any> | null} [props]
+ * @param {(Node | string | null)[]} children
+ */
 const h = (tag, props, ...children) => make(document.createElement(tag), props, children);
+/**
+ * @template {keyof SVGElementTagNameMap} T
+ * @param {T} tag
+ * @param {Record<string, any> | null} [props]
+ * @param {(Node | string | null)[]} children
+ */
 const s = (tag, props, ...children) => make(document.createElementNS(SVG, tag), props, children);
 
-// Sets an attribute only when it changes; null and false take it away.
+/**
+ * Sets an attribute only when it changes; null and false take it away.
+ * @param {Element} node
+ * @param {string} name
+ * @param {string | number | boolean | null | undefined} value
+ */
 function put(node, name, value) {
-  if (value == null || value === false) node.removeAttribute(name);
-  else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value === true ? "" : value);
+  if (value === null || value === undefined || value === false) node.removeAttribute(name);
+  else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value === true ? "" : String(value));
 }
 
-// Sets the text only when it changes: a live region would otherwise say it again.
+/**
+ * Sets the text only when it changes: a live region would otherwise say it again.
+ * @param {Element} node
+ * @param {string | number | null | undefined} text
+ */
 function say(node, text) {
-  const value = text == null ? "" : String(text);
+  const value = String(text ?? "");
   if (node.textContent !== value) node.textContent = value;
 }
 
-// Makes the children of `parent` follow `items`, one node a key. Nodes that stay are updated in place and not moved,
-// so that they keep the keyboard focus and their scroll position. `create` returns { node, update }.
+/** @type {WeakMap<Element, Map<string, Follower<any>>>} */
+const followed = new WeakMap();
+
+/**
+ * Makes the children of `parent` follow `items`, one node a key. Nodes that stay are updated in place and not moved,
+ * so that they keep the keyboard focus and their scroll position.
+ * @template T
+ * @param {Element} parent
+ * @param {T[]} items
+ * @param {(item: T) => string} key
+ * @param {(item: T) => Follower<T>} create
+ */
 function follow(parent, items, key, create) {
-  const old = parent.followed ?? new Map();
+  const old = followed.get(parent) ?? new Map();
   const now = new Map();
   for (const item of items) {
     let id = key(item);
@@ -42,14 +81,19 @@ function follow(parent, items, key, create) {
   for (const [id, { node }] of old) if (!now.has(id)) node.remove();
   let next = parent.firstChild;
   [...now.values()].forEach(({ node, update }, index) => {
-    if (node === next) next = next.nextSibling;
+    if (next !== null && node === next) next = next.nextSibling;
     else parent.insertBefore(node, next);
     update?.(items[index], index);
   });
-  parent.followed = now;
+  followed.set(parent, now);
 }
 
-// Calls `act` when one of the traits changes; once for changes that arrive together.
+/**
+ * Calls `act` when one of the traits changes; once for changes that arrive together. Returns what ends that.
+ * @param {Model<any>} model
+ * @param {string[]} names
+ * @param {() => void} act
+ */
 function watch(model, names, act) {
   let waiting = false;
   let over = false;
@@ -68,21 +112,34 @@ function watch(model, names, act) {
   };
 }
 
-// Every view's root. JupyterLab must not take the arrow keys, or the letters that delete a cell, from what has the
-// focus inside; the mark must be on that very element. With Ctrl or Cmd, Lab keeps its shortcuts (saving, say).
+/**
+ * Every view's root. JupyterLab must not take the arrow keys, or the letters that delete a cell, from what has the
+ * focus inside; the mark must be on that very element. With Ctrl or Cmd, Lab keeps its shortcuts (saving, say).
+ * @param {HTMLElement} el
+ * @param {string} name
+ */
 function dress(el, name) {
   el.classList.add("classykit", name);
-  const shield = (event) => put(event.target, "data-lm-suppress-shortcuts", event.ctrlKey || event.metaKey ? null : "true");
+  const shield = (/** @type {Event} */ event) => {
+    const held = event instanceof KeyboardEvent && (event.ctrlKey || event.metaKey);
+    if (event.target instanceof Element) put(event.target, "data-lm-suppress-shortcuts", held ? null : "true");
+  };
   for (const type of ["focusin", "keydown", "keyup"]) el.addEventListener(type, shield);
 }
 
 const unique = () => `ck-${Math.random().toString(36).slice(2, 10)}`;
 
+/**
+ * @param {Model<any>} model
+ * @param {{ type: string, [name: string]: unknown }} message
+ * @param {ArrayBuffer[]} [buffers]
+ */
 const send = (model, message, buffers) => model.send(message, undefined, buffers);
 
+/** @type {(value: number, low: number, high: number) => number} */
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-const percent = (share) => `${clamp(Number(share) || 0, 0, 1) * 100}%`;
+const percent = (/** @type {number} */ share) => `${clamp(Number(share) || 0, 0, 1) * 100}%`;
 
 // A bar beside a number, which is what is read out.
 function bar() {
@@ -90,7 +147,7 @@ function bar() {
   const node = h("span", { class: "ck-bar", "aria-hidden": "true" }, fill);
   return {
     node,
-    update(share) {
+    update(/** @type {number} */ share) {
       fill.style.width = percent(share);
       // A share that is not nothing stays visible.
       fill.style.minWidth = share > 0 ? "2px" : "0";
@@ -98,23 +155,27 @@ function bar() {
   };
 }
 
-// A <select> with its label, drawn as a word with a dotted line under it.
+/**
+ * A <select> with its label, drawn as a word with a dotted line under it.
+ * @param {string} label
+ * @param {(id: string) => void} onChange
+ */
 function choice(label, onChange, { hideLabel = false } = {}) {
   // The label holds the select and so all its options: the name alone is said outright.
   const select = h("select", { class: "ck-select", "aria-label": label, on: { change: () => onChange(select.value) } });
   const caption = h("span", { class: hideLabel ? "ck-hidden" : "ck-choice-label", text: label });
   const node = h("label", { class: "ck-choice" }, caption, h("span", { class: "ck-select-box" }, select));
-  const update = (items, value) => {
+  const update = (/** @type {Choice[]} */ items, /** @type {string | undefined} */ value) => {
     follow(
       select,
       items,
-      (item) => String(item.id),
+      (item) => item.id,
       (item) => {
         const option = h("option", { value: item.id });
-        return { node: option, update: (it) => say(option, it.label) };
+        return { node: option, update: (/** @type {Choice} */ now) => say(option, now.label) };
       },
     );
-    if (value != null && select.value !== String(value)) select.value = value;
+    if (value !== undefined && select.value !== value) select.value = value;
   };
   return { node, select, update };
 }
@@ -122,14 +183,14 @@ function choice(label, onChange, { hideLabel = false } = {}) {
 // Matplotlib's viridis: 33 anchors, interpolated to 256 colours, each packed as ImageData wants it (little-endian RGBA).
 const VIRIDIS = (() => {
   const anchors =
-    "440154470d6048186a482374472d7b4537814240863e49893b528b375b8d33638d2f6b8e2c728e297a8e26828e23898e21918c1f988b1fa08822a78528ae8032b67a3fbc734ec36b5ec96270cf5784d44b98d83eaddc30c2df23d8e219ece51bfde725"
-      .match(/../g)
-      .map((pair) => parseInt(pair, 16));
+    "440154470d6048186a482374472d7b4537814240863e49893b528b375b8d33638d2f6b8e2c728e297a8e26828e23898e21918c1f988b1fa08822a78528ae8032b67a3fbc734ec36b5ec96270cf5784d44b98d83eaddc30c2df23d8e219ece51bfde725";
   const colours = new Uint32Array(256);
   for (let i = 0; i < 256; i++) {
     const at = (i / 255) * 32;
     const left = Math.min(Math.floor(at), 31);
-    const channel = (c) => Math.round(anchors[left * 3 + c] * (left + 1 - at) + anchors[left * 3 + 3 + c] * (at - left));
+    const byte = (/** @type {number} */ n) => parseInt(anchors.slice(2 * n, 2 * n + 2), 16);
+    const channel = (/** @type {number} */ c) =>
+      Math.round(byte(left * 3 + c) * (left + 1 - at) + byte(left * 3 + 3 + c) * (at - left));
     colours[i] = (255 << 24) | (channel(2) << 16) | (channel(1) << 8) | channel(0);
   }
   return colours;

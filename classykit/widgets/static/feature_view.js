@@ -1,3 +1,4 @@
+// @ts-check
 // A picture or a clip goes in, and what the chosen block makes of it comes out: one small map a channel.
 
 const LARGEST = 6e6; // bytes; a larger picture is made smaller before it travels, as notebook servers drop big messages
@@ -11,7 +12,7 @@ const SCALES = [
 ];
 
 // A number in three significant digits, with a real minus sign.
-function figure(value) {
+function figure(/** @type {number} */ value) {
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
   const text = size !== 0 && (size < 1e-3 || size >= 1e5) ? value.toExponential(2) : String(Number(value.toPrecision(3)));
@@ -19,31 +20,32 @@ function figure(value) {
 }
 
 // The bytes trait as numbers; an odd offset needs a copy.
-function words(pixels) {
+function words(/** @type {DataView | null} */ pixels) {
   if (!pixels) return new Uint16Array(0);
-  const buffer = pixels.buffer ?? pixels;
-  const start = pixels.byteOffset ?? 0;
-  const count = Math.floor(pixels.byteLength / 2);
+  const { buffer, byteOffset: start, byteLength } = pixels;
+  const count = Math.floor(byteLength / 2);
   return start % 2 ? new Uint16Array(buffer.slice(start, start + count * 2)) : new Uint16Array(buffer, start, count);
 }
 
-async function readPicture(file) {
+async function readPicture(/** @type {File} */ file) {
   if (file.size <= LARGEST) return file.arrayBuffer();
   const bitmap = await createImageBitmap(file);
   const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
   const canvas = h("canvas", { width: Math.round(bitmap.width * scale), height: Math.round(bitmap.height * scale) });
-  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  canvas.getContext("2d")?.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  /** @type {Blob | null} */
   const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.95));
+  if (!blob) throw new Error("no picture");
   return blob.arrayBuffer();
 }
 
 // A column whose cells are all figures is aligned to the right.
-const isFigure = (text) => /^$|^[–—-]$|^[-−]?[\d.,]+(\s?[%a-zA-Zµ/]{1,6})?$/.test(String(text).trim());
+const isFigure = (/** @type {string} */ text) => /^$|^[–—-]$|^[-−]?[\d.,]+(\s?[%a-zA-Zµ/]{1,6})?$/.test(text.trim());
 
 // Where in a clip one is: a slider over its frames, and a button that plays them. What plays is not sent, where it
 // stops is.
-function timeline(model) {
-  let timer = null;
+function timeline(/** @type {Model<FeatureTraits>} */ model) {
+  let timer = 0;
   const sign = s("path", { fill: "currentColor" });
   const button = h(
     "button",
@@ -60,7 +62,7 @@ function timeline(model) {
   const moments = () => Math.max(frames().length, steps());
   const now = () => clamp(model.get("frame") ?? 0, 0, moments() - 1);
   // Which of so many frames or time steps belongs to the moment.
-  const of = (count) => Math.floor((now() * count) / moments());
+  const of = (/** @type {number} */ count) => Math.floor((now() * count) / moments());
 
   slider.addEventListener("input", () => {
     stop();
@@ -68,14 +70,14 @@ function timeline(model) {
   });
   slider.addEventListener("keydown", (event) => {
     // To the first moment of the next time step, or the one before: a block may have fewer than the clip has frames.
-    const turn = { PageUp: 1, PageDown: -1 }[event.key];
+    const turn = event.key === "PageUp" ? 1 : event.key === "PageDown" ? -1 : 0;
     if (!turn) return;
     stop();
     go(clamp(Math.ceil(((of(steps()) + turn) * moments()) / steps()), 0, moments() - 1));
     event.preventDefault();
   });
 
-  function go(moment) {
+  function go(/** @type {number} */ moment) {
     model.set("frame", moment);
     model.save_changes();
   }
@@ -88,7 +90,7 @@ function timeline(model) {
   function stop() {
     if (!timer) return;
     clearInterval(timer);
-    timer = null;
+    timer = 0;
     update();
     model.save_changes();
   }
@@ -103,7 +105,7 @@ function timeline(model) {
     const what = frames().length ? "Frame" : "Time step";
     put(slider, "aria-label", what);
     put(slider, "max", count - 1);
-    slider.value = now();
+    slider.value = String(now());
     const time = model.get("state")?.features?.times?.[of(steps())];
     put(slider, "aria-valuetext", [`${what.toLowerCase()} ${now() + 1} of ${count}`, time].filter(Boolean).join(", "));
     say(words, `${now() + 1} / ${count}`);
@@ -113,7 +115,12 @@ function timeline(model) {
   return { node, update, stop, frame: () => frames()[of(frames().length)], step: () => of(steps()) };
 }
 
-// Left: the picture or clip, the button that runs the model, and what the model says.
+/**
+ * Left: the picture or clip, the button that runs the model, and what the model says.
+ * @param {Model<FeatureTraits>} model
+ * @param {ReturnType<typeof timeline>} time
+ * @param {(file: File) => void} onUpload
+ */
 function pictureColumn(model, time, onUpload) {
   const source = () => model.get("source") ?? {};
   const select = choice("Picture", (name) => send(model, { type: "image", name }), { hideLabel: true });
@@ -133,10 +140,10 @@ function pictureColumn(model, time, onUpload) {
     if (!model.get("busy")) send(model, { type: "run" });
   });
   file.addEventListener("change", () => {
-    if (file.files.length) onUpload(file.files[0]);
+    if (file.files?.length) onUpload(file.files[0]);
     file.value = ""; // so that the same file can be chosen again
   });
-  const over = (on) => (event) => {
+  const over = (/** @type {boolean} */ on) => (/** @type {DragEvent} */ event) => {
     event.preventDefault();
     event.stopPropagation();
     frame.classList.toggle("ck-over", on);
@@ -146,7 +153,8 @@ function pictureColumn(model, time, onUpload) {
   frame.addEventListener("dragleave", over(false));
   frame.addEventListener("drop", (event) => {
     over(false)(event);
-    if (event.dataTransfer.files.length) onUpload(event.dataTransfer.files[0]);
+    const dropped = event.dataTransfer?.files[0];
+    if (dropped) onUpload(dropped);
   });
 
   const node = h(
@@ -184,7 +192,7 @@ function pictureColumn(model, time, onUpload) {
         const value = h("span", { class: "ck-value" });
         return {
           node: h("div", { class: "ck-row" }, label, line.node, value),
-          update(item) {
+          update(/** @type {{ label: string, share: number, value: string }} */ item) {
             say(label, item.label);
             put(label, "title", item.label);
             say(value, item.value);
@@ -197,14 +205,17 @@ function pictureColumn(model, time, onUpload) {
 
   function show() {
     const now = source();
-    const picture = String((now.clip ? time.frame() : model.get("picture")) ?? "");
+    const picture = (now.clip ? time.frame() : model.get("picture")) ?? "";
     const shown = picture.startsWith("data:image/") ? picture : null;
     put(image, "src", shown);
     put(image, "alt", shown ? `the ${now.clip ? "clip" : "picture"}: ${now.image || "yours"}` : "");
     image.hidden = !shown;
   }
 
-  // What one unit sees of the picture, or the cell that lies under it; never so small that one cannot see it.
+  /**
+   * What one unit sees of the picture, or the cell that lies under it; never so small that one cannot see it.
+   * @param {{ x: number, y: number, width: number, height: number, field: Window2d | null } | null} at
+   */
   function point(at) {
     square.hidden = !at;
     if (!at) return;
@@ -216,7 +227,10 @@ function pictureColumn(model, time, onUpload) {
     square.style.height = `max(${100 * height}%, 6px)`;
   }
 
-  // [start, length] along an axis of the picture, as parts of it; what lies in the padding is cut off.
+  /**
+   * [start, length] along an axis of the picture, as parts of it; what lies in the padding is cut off.
+   * @type {(position: number, positions: number, field: Window2d | null, axis: number) => [number, number]}
+   */
   function span(position, positions, field, axis) {
     if (!field) return [position / positions, 1 / positions];
     const extent = field.image[axis];
@@ -228,17 +242,26 @@ function pictureColumn(model, time, onUpload) {
   return { node, readout, update, show, point };
 }
 
-// Right: the maps, as the block's channels see the picture.
+/**
+ * Right: the maps, as the block's channels see the picture.
+ * @param {Model<FeatureTraits>} model
+ * @param {ReturnType<typeof pictureColumn>} picture
+ * @param {ReturnType<typeof timeline>} time
+ */
 function featureGrid(model, picture, time) {
+  /** @type {{ features: Maps, numbers: Uint16Array } | null} */
   let drawn = null; // the features and the numbers on the screen
-  let chosen = null; // { block, channel, x, y }
+  /** @type {{ block: string | undefined, channel: number, x: number, y: number } | null} */
+  let chosen = null;
   let reach = 0; // the map that Tab reaches
+  /** @type {[number, number, number] | null} */
   let pointed = null; // [index, x, y] of the unit that the words are about
 
   const heading = h("b");
   const size = h("span", { class: "ck-soft" });
   const chip = h("span", { class: "ck-chip ck-chip-untrained", text: "untrained" });
   const range = h("span", { class: "ck-soft ck-small", role: "status" });
+  /** @type {(text: string, label: string, step: number) => HTMLElement} */
   const turn = (text, label, step) => {
     const button = h("button", { type: "button", class: "ck-icon", "aria-label": label, text });
     button.addEventListener("click", () => {
@@ -259,36 +282,30 @@ function featureGrid(model, picture, time) {
   const features = () => state().features ?? null;
   const canvases = () => [...grid.querySelectorAll("canvas")];
 
-  function target(step) {
-    const { offset = 0, page_size = 24, channels = 0 } = features() ?? {};
+  function target(/** @type {number} */ step) {
+    const { offset, page_size, channels } = features() ?? { offset: 0, page_size: 24, channels: 0 };
     const next = Math.max(0, offset + step * page_size);
     return next === offset || next >= channels ? null : next;
   }
 
   // Where the numbers of a map begin, at the time step that is shown.
-  const startOf = (index) => {
-    const { width, height, steps = 1 } = drawn.features;
-    return (index * steps + time.step()) * width * height;
-  };
-
-  const valueAt = (index, x, y) => {
-    const { maps, width } = drawn.features;
-    const part = drawn.numbers[startOf(index) + y * width + x] / 65535;
-    return maps[index].low + part * (maps[index].high - maps[index].low);
-  };
+  /** @type {(features: Maps, index: number) => number} */
+  const startOf = ({ width, height, steps }, index) => (index * steps + time.step()) * width * height;
 
   // A vector comes as one map with its values in rows, the last of which need not be full.
-  const isVector = () => drawn.features.kind === "vector";
-  const valuesOf = ({ values, width, height }) => values ?? width * height;
+  const isVector = () => drawn?.features.kind === "vector";
 
+  /** @type {(index: number, x: number, y: number) => void} */
   function describe(index, x, y) {
+    if (!drawn) return;
     pointed = [index, x, y];
-    const { maps, width, height, field } = drawn.features;
-    const value = `value ${figure(valueAt(index, x, y))}`;
+    const { maps, width, height, field, values } = drawn.features;
+    const part = drawn.numbers[startOf(drawn.features, index) + y * width + x] / 65535;
+    const value = `value ${figure(maps[index].low + part * (maps[index].high - maps[index].low))}`;
     if (isVector()) {
       picture.point(null);
       const place = y * width + x;
-      return say(picture.readout, place < valuesOf(drawn.features) ? `feature ${place} · ${value}` : "");
+      return say(picture.readout, place < values ? `feature ${place} · ${value}` : "");
     }
     const place = width * height === 1 ? "" : height === 1 ? ` at ${x}` : ` at (${x}, ${y})`;
     const onPicture = height > 1; // a strip has no places on the picture
@@ -297,39 +314,44 @@ function featureGrid(model, picture, time) {
     picture.point(onPicture ? { x, y, width, height, field } : null);
   }
 
-  function strongest(index) {
-    const { width, height } = drawn.features;
-    const page = drawn.numbers.subarray(startOf(index), startOf(index) + width * height);
+  /** @type {(shown: { features: Maps, numbers: Uint16Array }, index: number) => [number, number]} */
+  function strongest({ features, numbers }, index) {
+    const { width, height, values } = features;
+    const from = startOf(features, index);
+    const page = numbers.subarray(from, from + width * height);
     let best = 0;
-    const end = isVector() ? valuesOf(drawn.features) : page.length;
+    const end = isVector() ? values : page.length;
     for (let i = 1; i < end; i++) if (page[i] > page[best]) best = i;
     return [best % width, Math.floor(best / width)];
   }
 
   // What the words and the square say when nothing is hovered: the chosen unit, or how to begin.
   function rest() {
-    const index = drawn && chosen && chosen.block === state().block ? indexOf(chosen.channel) : -1;
-    if (index >= 0) return describe(index, chosen.x, chosen.y);
+    if (drawn && chosen && chosen.block === state().block) {
+      const { channel, x, y } = chosen;
+      const index = drawn.features.maps.findIndex((map) => map.channel === channel);
+      if (index >= 0) return describe(index, x, y);
+    }
     pointed = null;
     picture.point(null);
     say(picture.readout, drawn ? `Point at ${isVector() ? "a cell" : "a map"} to read values.` : "");
   }
 
-  const indexOf = (channel) => drawn.features.maps.findIndex((map) => map.channel === channel);
-
   function createMap() {
     const canvas = h("canvas", { role: "img", "aria-describedby": picture.readout.id });
     const label = h("span", { class: "ck-channel" });
     let index = 0;
+    /** @type {(event: PointerEvent | MouseEvent) => [number, number]} */
     const unit = (event) => {
-      const { width, height } = drawn.features;
+      const { width, height } = drawn?.features ?? { width: 1, height: 1 };
       const box = canvas.getBoundingClientRect();
       return [
         clamp(Math.floor(((event.clientX - box.left) / box.width) * width), 0, width - 1),
         clamp(Math.floor(((event.clientY - box.top) / box.height) * height), 0, height - 1),
       ];
     };
-    const choose = ([x, y]) => {
+    const choose = (/** @type {[number, number]} */ [x, y]) => {
+      if (!drawn) return;
       chosen = { block: state().block, channel: drawn.features.maps[index].channel, x, y };
       reach = index;
       mark();
@@ -338,11 +360,12 @@ function featureGrid(model, picture, time) {
     canvas.addEventListener("pointermove", (event) => drawn && describe(index, ...unit(event)));
     canvas.addEventListener("pointerleave", rest);
     canvas.addEventListener("click", (event) => drawn && choose(unit(event)));
-    canvas.addEventListener("focus", () => drawn && canvas.matches(":focus-visible") && describe(index, ...strongest(index)));
+    canvas.addEventListener("focus", () => drawn && canvas.matches(":focus-visible") && describe(index, ...strongest(drawn, index)));
     canvas.addEventListener("blur", rest);
     canvas.addEventListener("keydown", (event) => {
       if (!drawn) return;
       const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
+      /** @type {Record<string, number>} */
       const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -Infinity, End: Infinity };
       if (event.key in steps) {
         const all = canvases();
@@ -350,7 +373,7 @@ function featureGrid(model, picture, time) {
         mark();
         all[reach].focus();
       } else if (event.key === "Enter" || event.key === " ") {
-        choose(strongest(index));
+        choose(strongest(drawn, index));
       } else {
         return;
       }
@@ -358,24 +381,26 @@ function featureGrid(model, picture, time) {
     });
     return {
       node: h("div", { class: "ck-map-cell" }, canvas, label),
-      update(map, i) {
+      update(/** @type {ShownMap} */ map, /** @type {number} */ i) {
         index = i;
-        put(canvas, "aria-label", isVector() ? `${valuesOf(drawn.features)} values` : `channel ${map.channel}`);
+        put(canvas, "aria-label", isVector() ? `${drawn?.features.values} values` : `channel ${map.channel}`);
         say(label, isVector() ? "" : map.channel);
         paint(canvas, i);
       },
     };
   }
 
+  /** @type {(canvas: HTMLCanvasElement, index: number) => void} */
   function paint(canvas, index) {
-    const { width, height } = drawn.features;
+    const context = canvas.getContext("2d");
+    if (!drawn || !context) return;
+    const { width, height, values } = drawn.features;
     if (canvas.width !== width) canvas.width = width;
     if (canvas.height !== height) canvas.height = height;
-    const context = canvas.getContext("2d");
     const image = context.createImageData(width, height);
     const out = new Uint32Array(image.data.buffer);
-    const from = startOf(index);
-    const end = isVector() ? valuesOf(drawn.features) : out.length;
+    const from = startOf(drawn.features, index);
+    const end = isVector() ? values : out.length;
     for (let i = 0; i < end; i++) out[i] = VIRIDIS[drawn.numbers[from + i] >> 8];
     context.putImageData(image, 0, 0);
     canvas.style.aspectRatio = `${width} / ${height}`;
@@ -385,8 +410,8 @@ function featureGrid(model, picture, time) {
 
   function mark() {
     canvases().forEach((canvas, i) => {
-      const on = chosen && chosen.block === state().block && drawn.features.maps[i].channel === chosen.channel;
-      canvas.parentNode.classList.toggle("ck-chosen", Boolean(on));
+      const on = chosen?.block === state().block && drawn?.features.maps[i].channel === chosen?.channel;
+      canvas.parentElement?.classList.toggle("ck-chosen", on);
       put(canvas, "tabindex", i === reach ? "0" : "-1");
     });
   }
@@ -395,18 +420,18 @@ function featureGrid(model, picture, time) {
     const now = features();
     const numbers = words(model.get("pixels"));
     // State and numbers may arrive one after the other: nothing is drawn before both belong together.
-    const whole = now && now.maps?.length && numbers.length === now.maps.length * (now.steps ?? 1) * now.height * now.width;
-    if (now?.maps?.length && !whole && drawn) return;
+    const whole = now?.maps.length && numbers.length === now.maps.length * now.steps * now.height * now.width;
+    if (now?.maps.length && !whole && drawn) return;
     drawn = whole ? { features: now, numbers } : null;
     head.hidden = grid.hidden = !drawn;
     say(hint, drawn ? "" : state().hint);
     hint.hidden = Boolean(drawn) || !hint.textContent;
     chip.hidden = !state().untrained;
     if (drawn) {
-      const { maps, channels, width, height, offset = 0, page_size = 24 } = now;
+      const { maps, channels, width, height, values, offset, page_size } = drawn.features;
       say(heading, state().block);
       const shape = height === 1 ? (width === 1 ? "" : `${width} tokens`) : `${width} × ${height}`;
-      say(size, isVector() ? `${valuesOf(now)} values` : shape);
+      say(size, isVector() ? `${values} values` : shape);
       grid.classList.toggle("ck-strips", !isVector() && width > 8 * height);
       grid.classList.toggle("ck-single", isVector());
       pager.hidden = channels <= page_size;
@@ -436,14 +461,17 @@ function featureGrid(model, picture, time) {
 }
 
 // Every block in figures.
-function blockTable(model) {
+function blockTable(/** @type {Model<FeatureTraits>} */ model) {
   const head = h("tr");
   const body = h("tbody");
   const table = h("table", { class: "ck-table" }, h("thead", {}, head), body);
   const node = h("div", { class: "ck-table-box" }, table);
   const state = () => model.get("state") ?? {};
-  let seen = null; // the block whose row was brought into sight
+  /** @type {string | undefined} */
+  let seen; // the block whose row was brought into sight
 
+  /** @typedef {{ id: string, text: string, right: boolean }} Cell */
+  /** @type {(tag: "td" | "th", props?: Record<string, string>) => Follower<Cell>} */
   function createCell(tag, props) {
     const cell = h(tag, props);
     return {
@@ -459,12 +487,12 @@ function blockTable(model) {
     let name = "";
     // A button, so that the keyboard reaches what a click anywhere on the row does.
     const button = h("button", { type: "button", class: "ck-row-name" });
-    const first = { node: h("th", { scope: "row" }, button), update: (cell) => say(button, cell.text) };
+    const first = { node: h("th", { scope: "row" }, button), update: (/** @type {Cell} */ cell) => say(button, cell.text) };
     const row = h("tr", {});
     row.addEventListener("click", () => send(model, { type: "select", block: name }));
     return {
       node: row,
-      update(cells) {
+      update(/** @type {Cell[]} */ cells) {
         name = cells[0].text;
         follow(row, cells, (cell) => cell.id, (cell) => (cell.id === "0" ? first : createCell("td")));
         put(row, "aria-current", name === state().block ? "true" : null);
@@ -474,8 +502,8 @@ function blockTable(model) {
 
   function update() {
     const { columns = [], rows = [] } = model.get("table") ?? {};
-    const right = columns.map((_, i) => i > 0 && rows.some((row) => row[i]) && rows.every((row) => isFigure(row[i] ?? "")));
-    const cells = (row) => row.map((text, i) => ({ id: String(i), text: String(text ?? ""), right: Boolean(right[i]) }));
+    const right = columns.map((_, i) => i > 0 && rows.some((row) => row[i]) && rows.every((row) => isFigure(row[i])));
+    const cells = (/** @type {string[]} */ row) => row.map((text, i) => ({ id: String(i), text, right: right[i] }));
     follow(head, cells(columns), (cell) => cell.id, () => createCell("th", { scope: "col" }));
     follow(body, rows.map(cells), (row) => row[0].text, createRow);
     reveal();
@@ -483,7 +511,7 @@ function blockTable(model) {
 
   // Brings a newly chosen row into sight, moving the table alone and only as far as it takes.
   function reveal() {
-    const row = body.querySelector("[aria-current]");
+    const row = /** @type {HTMLElement | null} */ (body.querySelector("[aria-current]"));
     if (!node.clientHeight || seen === state().block || !row) return;
     seen = state().block;
     const top = row.offsetTop - head.offsetHeight;
@@ -494,8 +522,11 @@ function blockTable(model) {
   return { node, update, reveal };
 }
 
+/** @typedef {"features" | "blocks"} Tab */
+/** @param {Props<FeatureTraits>} props */
 function render({ model, el }) {
   dress(el, "ck-features");
+  /** @type {Tab} */
   let tab = "features";
 
   const time = timeline(model);
@@ -507,12 +538,10 @@ function render({ model, el }) {
     features: h("div", { class: "ck-tab-panel", role: "tabpanel", id: unique(), "aria-label": "Features" }, picture.node, maps.node),
     blocks: h("div", { class: "ck-tab-panel ck-tab-blocks", role: "tabpanel", id: unique(), "aria-label": "Blocks" }, table.node),
   };
-  const tabs = Object.fromEntries(
-    Object.entries({ features: "Features", blocks: "Blocks" }).map(([id, text]) => [
-      id,
-      h("button", { type: "button", role: "tab", class: "ck-tab", text, "aria-controls": panels[id].id, on: { click: () => show(id) } }),
-    ]),
-  );
+  const tabOf = (/** @type {Tab} */ id, /** @type {string} */ text) =>
+    h("button", { type: "button", role: "tab", class: "ck-tab", text, "aria-controls": panels[id].id, on: { click: () => show(id) } });
+  const tabs = { features: tabOf("features", "Features"), blocks: tabOf("blocks", "Blocks") };
+  const ids = /** @type {Tab[]} */ (Object.keys(tabs));
   const tabList = h("div", { class: "ck-tabs", role: "tablist", "aria-label": "What to see" }, tabs.features, tabs.blocks);
   const order = choice("sort", (id) => send(model, { type: "order", order: id }));
   const scale = choice("scale", (id) => send(model, { type: "scale", scale: id }));
@@ -521,18 +550,19 @@ function render({ model, el }) {
   el.replaceChildren(h("div", { class: "ck-toolbar" }, tabList, tools), panels.features, panels.blocks);
 
   tabList.addEventListener("keydown", (event) => {
-    const ids = Object.keys(tabs).filter((id) => !tabs[id].hidden);
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
     if (!step) return;
-    const next = ids[(ids.indexOf(tab) + step + ids.length) % ids.length];
+    const there = ids.filter((id) => !tabs[id].hidden);
+    const next = there[(there.indexOf(tab) + step + there.length) % there.length];
     show(next);
     tabs[next].focus();
     event.preventDefault();
   });
 
-  function show(id) {
+  function show(/** @type {Tab} */ id) {
     tab = id;
-    for (const [name, button] of Object.entries(tabs)) {
+    for (const name of ids) {
+      const button = tabs[name];
       put(button, "aria-selected", name === tab ? "true" : "false");
       put(button, "tabindex", name === tab ? "0" : "-1");
       panels[name].hidden = name !== tab;
@@ -543,7 +573,7 @@ function render({ model, el }) {
     tools.hidden = tab !== "features" || !features || features.kind === "vector";
   }
 
-  async function upload(file) {
+  async function upload(/** @type {File} */ file) {
     try {
       send(model, { type: "upload", name: file.name }, [await readPicture(file)]);
     } catch {

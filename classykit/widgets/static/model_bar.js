@@ -1,8 +1,10 @@
+// @ts-check
 // What the model is and what it costs: the model picker, facts, device, totals, status and errors.
 
 // "ResNet-50", "resnet 50" and "resnet50" all find resnet50.
-const plain = (text) => String(text).toLowerCase().replace(/[^a-z0-9.]+/g, "");
+const plain = (/** @type {string} */ text) => text.toLowerCase().replace(/[^a-z0-9.]+/g, "");
 
+/** @type {(name: string, family: string, query: string) => boolean} */
 function matches(name, family, query) {
   const hay = `${name} ${family}`.toLowerCase();
   const squeezed = plain(name);
@@ -11,11 +13,14 @@ function matches(name, family, query) {
 }
 
 // The button with the model's name, and the popover in which one finds another.
-function picker(model) {
+function picker(/** @type {Model<BarTraits>} */ model) {
   const list = unique();
+  /** @type {string | null} */
   let family = null; // the family whose chip is pressed
+  /** @type {string[]} */
   let shown = []; // the options that pass the filters, in order
-  let active = null; // the name that Enter would choose
+  /** @type {string | undefined} */
+  let active; // the name that Enter would choose
 
   const state = () => model.get("state") ?? {};
 
@@ -94,7 +99,7 @@ function picker(model) {
   }
 
   // `fresh`: the reader has typed or pressed a chip, so that the first that is left is the one meant.
-  function filter(fresh) {
+  function filter(/** @type {boolean} */ fresh) {
     const groups = (state().groups ?? [])
       .filter((group) => family === null || group.family === family)
       .map((group) => ({
@@ -103,7 +108,8 @@ function picker(model) {
       }))
       .filter((group) => group.models.length);
     shown = groups.flatMap((group) => group.models);
-    if (fresh || !shown.includes(active)) active = shown.includes(state().name) && !search.value ? state().name : shown[0];
+    const now = state().name;
+    if (fresh || !active || !shown.includes(active)) active = now && shown.includes(now) && !search.value ? now : shown[0];
     follow(
       chips,
       [null, ...(state().groups ?? []).map((group) => group.family)],
@@ -128,7 +134,7 @@ function picker(model) {
         const node = h("div", { role: "group", "aria-label": group.family }, title, items);
         return {
           node,
-          update: (now) =>
+          update: (/** @type {typeof group} */ now) =>
             follow(
               items,
               now.models,
@@ -150,7 +156,7 @@ function picker(model) {
 
   function mark() {
     let found = null;
-    for (const option of options.querySelectorAll("[role=option]")) {
+    for (const option of /** @type {NodeListOf<HTMLElement>} */ (options.querySelectorAll("[role=option]"))) {
       const here = option.dataset.name === active;
       option.classList.toggle("ck-active", here);
       put(option, "aria-selected", option.dataset.name === state().name ? "true" : "false");
@@ -159,7 +165,7 @@ function picker(model) {
     put(search, "aria-activedescendant", found?.id);
   }
 
-  function reveal(block = "nearest") {
+  function reveal(/** @type {"nearest" | "center"} */ block = "nearest") {
     // Scrolls the list alone: scrollIntoView would move the notebook too.
     const option = options.querySelector(".ck-active");
     if (!option) return;
@@ -170,10 +176,11 @@ function picker(model) {
     else if (at.bottom > box.bottom) options.scrollTop += at.bottom - box.bottom;
   }
 
-  function onKey(event) {
+  function onKey(/** @type {KeyboardEvent} */ event) {
+    /** @type {Record<string, number>} */
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 };
     if (event.key in steps && shown.length) {
-      active = shown[clamp(shown.indexOf(active) + steps[event.key], 0, shown.length - 1)];
+      active = shown[clamp(shown.indexOf(active ?? "") + steps[event.key], 0, shown.length - 1)];
       mark();
       reveal();
     } else if (event.key === "Enter") {
@@ -184,7 +191,7 @@ function picker(model) {
     event.preventDefault();
   }
 
-  function choose(chosen) {
+  function choose(/** @type {string} */ chosen) {
     popover.hidePopover();
     button.focus({ preventScroll: true });
     send(model, { type: "choose", name: chosen });
@@ -202,6 +209,7 @@ function picker(model) {
   return { node: h("span", { class: "ck-model-box" }, button, popover), update, close: unfollow };
 }
 
+/** @param {Props<BarTraits>} props */
 function render({ model, el }) {
   dress(el, "ck-model-bar");
   const models = picker(model);
@@ -255,7 +263,7 @@ function render({ model, el }) {
         const label = h("span", { class: "ck-label" });
         return {
           node: h("div", {}, label, value),
-          update(item) {
+          update(/** @type {{ value: string, label: string }} */ item) {
             say(value, item.value);
             say(label, item.label);
           },

@@ -341,7 +341,6 @@ class TestOperations:
             (lambda x: x[:, :, ::2, 1::2], (), "3×3, stride 4"),
             (lambda x: torch.cat([x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)], 1), (), "5×5, stride 4"),
             (lambda x, f: f(_patches(x)).mT.reshape(1, 6, 8, 8), (nn.Linear(16, 6),), "5×5, stride 4"),
-            (lambda x, f: f(nn.functional.pixel_unshuffle(x, 2)), (nn.Conv2d(16, 6, 1),), "5×5, stride 4"),
             (lambda x, c: (c[0] @ nn.functional.unfold(x, 3, padding=1)).view(1, 2, 16, 16),
              (nn.ParameterList([torch.ones(2, 36)]),), "7×7, stride 2"),
             (lambda x: x.unfold(2, 2, 2).unfold(3, 2, 2).amax((-1, -2)), (), "5×5, stride 4"),

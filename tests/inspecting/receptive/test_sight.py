@@ -42,6 +42,11 @@ def _shift_in_place(x):
     return out
 
 
+def _space_to_depth(x):
+    n, c, h, w = x.shape
+    return x.view(n, c, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4).reshape(n, 4 * c, h // 2, w // 2)
+
+
 def _even(x):
     return x.ndim == 4 and x.shape[2] % 2 == x.shape[3] % 2 == 0
 
@@ -60,7 +65,7 @@ _STEPS = [
     (lambda x, a, b: x.ndim == 4, lambda x, a, b: F.pad(x, (a, b, b, a))),
     (lambda x, a, b: x.ndim == 4 and min(x.shape[2:]) > 3, lambda x, a, b: x[:, :, b:, :-1]),
     (lambda x, a, b: x.ndim == 4, lambda x, a, b: x[:, :, ::2]),
-    (lambda x, a, b: _even(x), lambda x, a, b: F.pixel_unshuffle(x, 2)),
+    (lambda x, a, b: _even(x), lambda x, a, b: _space_to_depth(x)),
     (lambda x, a, b: _even(x), lambda x, a, b: _window_means(x)),
     (lambda x, a, b: _even(x), lambda x, a, b: _window_attention(x)),
     (lambda x, a, b: True, lambda x, a, b: x.roll(b, -1)),

@@ -1,0 +1,146 @@
+// What the views are given: the traits of views.py, filled by present.py. For the type checker only.
+
+type Model<T extends object> = import("@anywidget/types").AnyModel<T>;
+type Props<T extends object> = { model: Model<T>; el: HTMLElement };
+
+/** A node that follows an item: `update` brings it to what the item says now. */
+interface Follower<T> {
+  node: Element;
+  update?: (item: T, index: number) => void;
+}
+
+interface Choice {
+  id: string;
+  label: string;
+}
+
+interface BarTraits {
+  state: Partial<{
+    name: string;
+    family: string;
+    groups: { family: string; models: string[] }[];
+    trained: string | null;
+    custom: boolean;
+    facts: string[];
+    device: string;
+    devices: Choice[];
+    totals: { value: string; label: string }[];
+  }>;
+  status: string;
+  error: string;
+  busy: boolean;
+  progress: number;
+}
+
+interface Block {
+  name: string;
+  label: string;
+  type: string;
+  group: string;
+  shape: string;
+  width: number;
+  height: number;
+  skip: boolean;
+  shares: Record<string, number>;
+  values: Record<string, string>;
+  heads: Choice[];
+  kind: "map" | "tokens" | "vector";
+}
+
+type MapState = Partial<{ input: string; blocks: Block[]; color_by: string; colors: Choice[] }>;
+
+interface MapTraits {
+  state: MapState;
+  picture: string;
+  selected: string;
+}
+
+interface HeadChoice {
+  name: string;
+  title: string;
+  fits: boolean;
+  detail: string;
+}
+
+interface AttachedHead {
+  id: string;
+  block: string;
+  here: boolean;
+  title: string;
+  classes: string;
+}
+
+interface Cost {
+  label: string;
+  share: number;
+  value: string;
+  percent: string;
+}
+
+interface PanelTraits {
+  state: Partial<{
+    name: string;
+    type: string;
+    input: string;
+    output: string;
+    stride: string;
+    sees: string;
+    rows: Cost[];
+    heads: HeadChoice[];
+    attached: AttachedHead[];
+    num_classes: number;
+  }>;
+}
+
+/** What the positions of a map see of the picture, (height, width). */
+interface Window2d {
+  size: number[];
+  stride: number[];
+  offset: number[];
+  image: number[];
+}
+
+interface ShownMap {
+  channel: number;
+  low: number;
+  high: number;
+}
+
+interface Maps {
+  kind: "map" | "tokens" | "vector";
+  channels: number;
+  values: number;
+  height: number;
+  width: number;
+  steps: number;
+  field: Window2d | null;
+  times: string[];
+  order: string;
+  scale: string;
+  offset: number;
+  page_size: number;
+  maps: ShownMap[];
+}
+
+interface FeatureTraits {
+  state: Partial<{ block: string; untrained: boolean; features: Maps | null; hint: string }>;
+  source: Partial<{
+    images: { name: string; label: string }[];
+    image: string;
+    clip: boolean;
+    ran: boolean;
+    run_text: string;
+    predictions: { label: string; share: number; value: string }[];
+    prediction_title: string;
+  }>;
+  picture: string;
+  table: Partial<{ columns: string[]; rows: string[][] }>;
+  pixels: DataView | null;
+  frames: string[];
+  frame: number;
+  busy: boolean;
+}
+
+interface CodeTraits {
+  code: string;
+}
