@@ -10,7 +10,7 @@ from classykit.comparing.compare_stages import Stage, align
 from classykit.comparing.comparison_table import to_html, to_text
 from classykit.errors import ClassyKitError
 from classykit.features import shape_text
-from classykit.inspecting.report import REST, Inspection
+from classykit.inspecting.report import Inspection
 
 if TYPE_CHECKING:
     import pandas
@@ -63,7 +63,7 @@ class Comparison:
         """
         inspection = self.inspections[name]
         if column == "blocks":
-            return sum(not b.is_head and b.name != REST for b in inspection.blocks)
+            return len(inspection.trunk)
         if column != "memory":
             return getattr(inspection, column)
         if name not in self._memory:

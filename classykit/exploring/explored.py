@@ -12,7 +12,6 @@ from torch import nn
 from classykit.errors import ShapeError
 from classykit.heads.classy_head import ClassyHead
 from classykit.inspecting.inspection import Inspection, inspect
-from classykit.inspecting.report import REST, BlockInfo
 from classykit.meta import dtype_of, shared_twin
 from classykit.models.classy_model import Adapter, ClassyModel
 from classykit.models.factory import MODELS, build_model
@@ -63,11 +62,6 @@ class Explored:
     def name(self) -> str:
         """The registered name, or the class of an adopted module."""
         return self.inspection.name
-
-    @property
-    def blocks(self) -> list[BlockInfo]:
-        """The rows that are blocks: no heads, no rest."""
-        return [b for b in self.inspection.blocks if not b.is_head and b.name != REST]
 
     @property
     def takes_clips(self) -> bool:

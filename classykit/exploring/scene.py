@@ -16,7 +16,7 @@ from classykit.experiment import Experiment
 from classykit.exploring.explored import Explored
 from classykit.features import MAP3D, Features
 from classykit.images import Preprocessing, preprocess
-from classykit.inspecting.report import BlockInfo, Inspection
+from classykit.inspecting.report import Inspection
 from classykit.measuring.profile_blocks import Profile, profile_blocks
 from classykit.models.classy_model import ClassyModel
 from classykit.running.run import Run, run
@@ -92,14 +92,9 @@ class Scene:
         return self.subject.inspection
 
     @property
-    def blocks(self) -> list[BlockInfo]:
-        """The blocks that can be chosen."""
-        return self.subject.blocks
-
-    @property
     def block_names(self) -> list[str]:
         """The names of the blocks."""
-        return [b.name for b in self.blocks]
+        return [b.name for b in self.inspection.trunk]
 
     @property
     def takes_pictures(self) -> bool:
@@ -202,7 +197,7 @@ class Scene:
 
     def _worth_keeping(self) -> list[str]:
         """The blocks whose features a pass keeps: the chosen one, or all where another pass would take long."""
-        shapes = [b.output_shape for b in self.blocks if b.output_shape is not None]
+        shapes = [b.output_shape for b in self.inspection.trunk if b.output_shape is not None]
         if self.inspection.macs < QUICK_MACS or 4 * sum(map(math.prod, shapes)) > KEPT_BYTES:
             return [self.block]
         return self.block_names

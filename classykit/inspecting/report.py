@@ -135,6 +135,11 @@ class Inspection:
     )
 
     @property
+    def trunk(self) -> list[BlockInfo]:
+        """The rows that are blocks: without heads and what runs outside of blocks."""
+        return [b for b in self.blocks if not b.is_head and b.name != REST]
+
+    @property
     def params(self) -> int:
         """Parameters of the whole model, shared ones once."""
         return sum(b.params for b in self.blocks)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from classykit import formats
 from classykit.errors import ConfigError, suggest
-from classykit.inspecting.report import REST
+from classykit.inspecting.report import REST, fold_blocks, names_of_run
 from classykit.plots.style import BLUE, INK, UNITS, figure_of, heading, in_units, place, plain, runs, shortened
 
 if TYPE_CHECKING:
@@ -78,28 +78,11 @@ def cost_bars(
 
 
 def _folded(blocks: Sequence[BlockInfo]) -> list[_Bar]:
-    """A bar for each run of blocks that are equal in type, shape and cost."""
-
-    def key(b: BlockInfo) -> tuple:
-        return b.type, b.input_shape, b.output_shape, b.params, b.macs, b.activations, b.is_head
-
-    found = []
-    for _, start, end in runs([key(b) for b in blocks]):
-        run = list(blocks[start:end])
-        name = shortened(run[0].name)
-        if len(run) > 1:
-            name = f"{name} … {_ending(run[0].name, run[-1].name)} ×{len(run)}"
-        found.append(_Bar(name, run, _stage(run[0])))
-    return found
-
-
-def _ending(first: str, last: str) -> str:
-    """The last name of a run; of a long one the part in which it differs: "layer1.0.conv1" and "layer1.0.conv2"."""
-    if len(first) + len(last) <= 30:
-        return last
-    same = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
-    start = max(last.rfind(mark, 0, same) for mark in ".-/") + 1
-    return shortened(last[start:], 18)
+    """A bar for each run of equal blocks."""
+    return [
+        _Bar(shortened(names_of_run(run[0].name, run[-1].name, len(run)), 34), run, _stage(run[0]))
+        for run in fold_blocks(blocks)
+    ]
 
 
 def _by_stage(blocks: Sequence[BlockInfo]) -> list[_Bar]:

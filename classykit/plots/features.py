@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from classykit.errors import ConfigError
+from classykit.plots.style import INK, draw_map, draw_picture, figure_of
 from classykit.seeing.feature_maps import feature_maps
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ def feature_grid(
     >>> len(feature_grid(torch.rand(1, 16, 7, 7), count=4).axes)
     4
     """
-    from classykit.plots.figure import NotebookFigure
-
     if columns < 1:
         raise ConfigError(f"columns is at least 1, not {columns}.")
     chosen = feature_maps(features, order, scale, count=count, frame=frame)
@@ -55,22 +54,14 @@ def feature_grid(
     rows = math.ceil(len(chosen.channels) / columns)
     side = 2 if image is not None else 0  # columns that the picture takes
     height = max(rows, side if image is not None else 1) * 1.2 + (0.5 if title else 0.2)
-    ink = {"color": "#808790"}  # on light and dark pages alike
-    figure = NotebookFigure(figsize=((columns + side) * 1.1, height), layout="constrained", dpi=100, facecolor="none")
+    figure = figure_of((columns + side) * 1.1, height, title)
     grid = figure.add_gridspec(max(rows, side), columns + side)
     if image is not None:
-        from classykit.images import load_image
-
         axes = figure.add_subplot(grid[:side, :side])
-        axes.imshow(load_image(image))
-        axes.set_title("input", fontsize=8, **ink)
-        axes.axis("off")
-    for i, (channel, picture) in enumerate(zip(chosen.channels, chosen.maps, strict=True)):
+        draw_picture(axes, image)
+        axes.set_title("input", fontsize=8, color=INK)
+    for i, channel in enumerate(chosen.channels):
         axes = figure.add_subplot(grid[i // columns, side + i % columns])
-        low, high = chosen.limits[i].tolist()
-        axes.imshow(picture.numpy(), cmap="viridis", vmin=low, vmax=max(high, low + 1e-12), interpolation="nearest")
-        axes.set_title(str(channel) if chosen.kind != "vector" else "values", fontsize=8, pad=2, **ink)
-        axes.axis("off")
-    if title:
-        figure.suptitle(title, fontsize=10, x=0.01, ha="left", **ink)
+        draw_map(axes, chosen, i, chosen.frame)
+        axes.set_title(str(channel) if chosen.kind != "vector" else "values", fontsize=8, pad=2, color=INK)
     return figure

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from classykit.errors import ConfigError
+from classykit.plots.style import INK, draw_map, draw_picture, figure_of
 from classykit.seeing.feature_maps import feature_maps
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ def feature_film(
     >>> len(feature_film(torch.rand(1, 16, 4, 7, 7), count=3).axes)
     12
     """
-    from classykit.plots.figure import NotebookFigure
-
     if columns < 1:
         raise ConfigError(f"columns is at least 1, not {columns}.")
     chosen = feature_maps(features, order, scale, count=count)
@@ -51,32 +50,21 @@ def feature_film(
     steps = [round(i * (chosen.steps - 1) / max(n - 1, 1)) for i in range(n)]
     above = 0 if clip is None else 1  # rows that the clip takes
     rows = above + len(chosen.channels)
-    ink = {"color": "#808790"}  # on light and dark pages alike
-    size = (1.1 * n + 0.5, 1.1 * rows + (0.6 if title else 0.3))
-    figure = NotebookFigure(figsize=size, layout="constrained", dpi=100, facecolor="none")
+    figure = figure_of(1.1 * n + 0.5, 1.1 * rows + (0.6 if title else 0.3), title)
     grid = figure.add_gridspec(rows, n)
     for column, t in enumerate(steps):
         if clip is not None:
-            from classykit.images import load_image
-
             axes = figure.add_subplot(grid[0, column])
-            axes.imshow(load_image(clip[min(-(-t * len(clip) // chosen.steps), len(clip) - 1)]))
-            _bare(axes, f"step {t + 1} of {chosen.steps}", "input" if column == 0 else "", ink)
+            draw_picture(axes, clip[min(-(-t * len(clip) // chosen.steps), len(clip) - 1)])
+            _name(axes, f"step {t + 1} of {chosen.steps}", "input" if column == 0 else "")
         for row, channel in enumerate(chosen.channels):
             axes = figure.add_subplot(grid[above + row, column])
-            low, high = chosen.limits[row].tolist()
-            picture = chosen.over_time[row, t].numpy()
-            axes.imshow(picture, cmap="viridis", vmin=low, vmax=max(high, low + 1e-12), interpolation="nearest")
+            draw_map(axes, chosen, row, t)
             heading = f"step {t + 1} of {chosen.steps}" if above + row == 0 else ""
-            _bare(axes, heading, str(channel) if column == 0 else "", ink)
-    if title:
-        figure.suptitle(title, fontsize=10, x=0.01, ha="left", **ink)
+            _name(axes, heading, str(channel) if column == 0 else "")
     return figure
 
 
-def _bare(axes: Any, above: str, left: str, ink: dict[str, str]) -> None:
-    """Axes without a frame or ticks, and with what stands above and to the left of them."""
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-    axes.set_title(above, fontsize=8, pad=2, **ink)
-    axes.set_ylabel(left, fontsize=8, rotation=0, ha="right", va="center", **ink)
+def _name(axes: Any, above: str, left: str) -> None:
+    axes.set_title(above, fontsize=8, pad=2, color=INK)
+    axes.set_ylabel(left, fontsize=8, rotation=0, ha="right", va="center", color=INK)

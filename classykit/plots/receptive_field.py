@@ -19,7 +19,6 @@ from classykit.plots.style import (
     place_labels,
     plain,
     runs,
-    trunk,
 )
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def receptive_field_curve(inspection: Inspection, *, title: str | None = None) -
     >>> figure.axes[0].get_ylabel()
     'height and width (px, log scale)'
     """
-    blocks = trunk(inspection)
+    blocks = inspection.trunk
     fields = [b.receptive_field for b in blocks]
     image = next((f.image for f in fields if f is not None), None)
     if image is None:

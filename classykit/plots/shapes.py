@@ -19,7 +19,6 @@ from classykit.plots.style import (
     place_labels,
     plain,
     runs,
-    trunk,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def shape_flow(inspection: Inspection, *, title: str | None = None) -> Figure:
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['224×224', '14×14', '197 tokens', 'vector']
     """
-    blocks = trunk(inspection)
+    blocks = inspection.trunk
     if not blocks:
         raise ConfigError(f"{inspection.name} has no block to draw: {inspection.error or 'the inspection is empty.'}")
     given, channels, label = _of_input(inspection.input_shape)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from classykit import formats
 from classykit.features import MAP2D, MAP3D, TOKENS, shape_text
-from classykit.inspecting.report import REST
+from classykit.images import load_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from classykit.inspecting.report import BlockInfo, Inspection
     from classykit.plots.figure import NotebookFigure
+    from classykit.seeing.feature_maps import FeatureMaps
 
 # A figure does not know its page's theme: these are legible on white and on black.
 INK = "#808790"
@@ -53,6 +54,25 @@ def plain(axes: Axes) -> None:
         axis.label.set(color=INK, fontsize=8)
 
 
+def draw_picture(axes: Axes, picture: Any) -> None:
+    """A picture, as `classykit.load_image` takes it, without a frame or ticks."""
+    axes.imshow(load_image(picture))
+    _bare(axes)
+
+
+def draw_map(axes: Axes, maps: FeatureMaps, index: int, step: int) -> None:
+    """One of a block's maps at one time step, in the colours of its limits, without a frame or ticks."""
+    low, high = maps.limits[index].tolist()
+    picture = maps.over_time[index, step].numpy()
+    axes.imshow(picture, cmap="viridis", vmin=low, vmax=max(high, low + 1e-12), interpolation="nearest")
+    _bare(axes)
+
+
+def _bare(axes: Axes) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
 def in_units(axis: Any, of: str = "count") -> None:
     """Ticks as people read them: "4 G", "250 M", "20 MB"."""
     from matplotlib.ticker import FuncFormatter
@@ -81,11 +101,6 @@ def heading(inspection: Inspection, what: str) -> str:
 def shortened(name: str, length: int = 26) -> str:
     """The end of a long name, where names of blocks differ."""
     return name if len(name) <= length else f"…{name[1 - length :]}"
-
-
-def trunk(inspection: Inspection) -> list[BlockInfo]:
-    """The blocks in forward order, without heads and what runs outside of blocks."""
-    return [b for b in inspection.blocks if not b.is_head and b.name != REST]
 
 
 def place(block: BlockInfo) -> str:

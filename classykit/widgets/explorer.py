@@ -248,7 +248,7 @@ class Explorer(ipywidgets.VBox):
     @_check("selected_block")
     def _check_block(self, name: str) -> str:
         subject = self._subject_of(self.config)
-        names = [block.name for block in subject.blocks]
+        names = [block.name for block in subject.inspection.trunk]
         if name not in names:
             raise BlockError(
                 f"{subject.name} has no block {name!r}.{suggest(name, names)} Its blocks: {', '.join(names)}."
@@ -445,7 +445,7 @@ class Explorer(ipywidgets.VBox):
                 'pip install "classykit[demo]".'
             )
         else:
-            self._say(f"{subject.name}: {len(self._scene.blocks)} blocks.")
+            self._say(f"{subject.name}: {len(self._scene.block_names)} blocks.")
 
     def _busy(self, words: str) -> None:
         self._bar.status, self._bar.busy, self._bar.progress, self._view.busy = words, True, -1.0, True

@@ -94,7 +94,7 @@ def block_map(scene: Scene) -> dict[str, Any]:
             "heads": [{"id": h, "label": head_label(heads[h][1])} for h in b.heads if h in heads],
             "kind": VIEW_KINDS[b.features.kind if b.features else VECTOR],
         }
-        for b in scene.blocks
+        for b in scene.inspection.trunk
     ]
     shape = inspection.input_shape
     square = len(shape) in (3, 4) and shape[-1] == shape[-2]

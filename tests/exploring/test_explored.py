@@ -39,8 +39,8 @@ def test_what_is_known_of_it():
     subject = Explored("r3d_18")
     assert (subject.name, subject.family, subject.dtype) == ("r3d_18", "ResNeXt3D", "float32")
     assert subject.takes_clips and not Explored(SMALL).takes_clips
-    subject.attach_head(subject.blocks[-1].name, "linear_probe", "cls", {"num_classes": 2})
-    assert "cls" not in [b.name for b in subject.blocks] and not subject.packaged and subject.trained is None
+    subject.attach_head(subject.inspection.trunk[-1].name, "linear_probe", "cls", {"num_classes": 2})
+    assert "cls" not in [b.name for b in subject.inspection.trunk] and not subject.packaged and subject.trained is None
 
 
 def test_a_module_of_the_users_shares_its_weights_and_is_left_alone(everything, assert_same):

@@ -76,17 +76,13 @@ function render({ model, el }) {
   }
 
   function createRow() {
-    const label = h("span", { class: "ck-label" });
-    const line = bar();
-    const value = h("span", { class: "ck-value" });
     const part = h("span", { class: "ck-value ck-soft ck-small", title: "share of the whole model" });
+    const { node, update } = row(part);
     return {
-      node: h("div", { class: "ck-row" }, label, line.node, value, part),
-      update(/** @type {Cost} */ row) {
-        say(label, row.label);
-        say(value, row.value);
-        line.update(row.share);
-        say(part, row.percent);
+      node,
+      update(/** @type {Cost} */ now) {
+        update(now);
+        say(part, now.percent);
       },
     };
   }
@@ -153,7 +149,7 @@ function render({ model, el }) {
     say(sees, now.sees);
     sees.hidden = !now.sees;
     input.hidden = arrow.hidden = !now.input;
-    follow(rows, now.rows ?? [], (row) => row.label, createRow);
+    follow(rows, now.rows ?? [], (cost) => cost.label, createRow);
     follow(cards, now.heads ?? [], (head) => head.name, createCard);
     form.hidden = !(now.heads ?? []).length;
     if (typed === null && classes !== document.activeElement) classes.value = String(now.num_classes ?? "");

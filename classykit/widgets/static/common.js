@@ -156,6 +156,25 @@ function bar() {
 }
 
 /**
+ * A row of a label, a bar and figures. `more` stands at its end.
+ * @param {Element[]} more
+ */
+function row(...more) {
+  const label = h("span", { class: "ck-label" });
+  const line = bar();
+  const value = h("span", { class: "ck-value" });
+  return {
+    node: h("div", { class: "ck-row" }, label, line.node, value, ...more),
+    update(/** @type {{ label: string, share: number, value: string }} */ now) {
+      say(label, now.label);
+      put(label, "title", now.label);
+      say(value, now.value);
+      line.update(now.share);
+    },
+  };
+}
+
+/**
  * A <select> with its label, drawn as a word with a dotted line under it.
  * @param {string} label
  * @param {(id: string) => void} onChange

@@ -186,20 +186,7 @@ function pictureColumn(model, time, onUpload) {
       guesses,
       list.map((item, rank) => ({ ...item, rank })),
       (item) => String(item.rank),
-      () => {
-        const label = h("span", { class: "ck-label" });
-        const line = bar();
-        const value = h("span", { class: "ck-value" });
-        return {
-          node: h("div", { class: "ck-row" }, label, line.node, value),
-          update(/** @type {{ label: string, share: number, value: string }} */ item) {
-            say(label, item.label);
-            put(label, "title", item.label);
-            say(value, item.value);
-            line.update(item.share);
-          },
-        };
-      },
+      () => row(),
     );
   }
 
