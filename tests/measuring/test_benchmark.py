@@ -1,61 +1,18 @@
 """classykit.benchmark: figures that add up, every combination accounted for, and nothing left behind."""
 
-import copy
-import math
 import statistics
-import time
 
 import pytest
 import torch
+from measured import MLP, quick
 from torch import nn
 
 import classykit as ck
 from classykit.errors import ConfigError, DeviceError, Interrupted, ShapeError
-from classykit.measuring import bench, benchmark, matmul_peak, timing
-from classykit.measuring.benchmark_report import Benchmark, Row
+from classykit.measuring import bench, timing
 from classykit.models import ClassyModel
 
-MLP = {"name": "mlp", "input_dim": 12, "output_dim": 5, "hidden_dims": [16, 8]}
-CPU = torch.device("cpu")
 gpu = pytest.mark.gpu
-
-
-def few(runs, device, seconds, slowest):
-    """Seconds of five passes of each, in turns."""
-    times = {name: [] for name in runs}
-    for _ in range(5):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
-    return times
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quickly():
-    """A peak that need not be measured, and five passes a row; `TestTiming` is for the rest."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(benchmark, "matmul_peak", lambda device, dtype: 1e11)
-        patch.setattr(bench, "interleave", few)
-        yield
-
-
-def quick(model, sizes=1, dtypes="float32", modes="eager", **keys):
-    keys = {"device": "cpu", "seconds": 0.005, "progress": False, **keys}
-    return ck.benchmark(model, sizes, dtypes, modes, **keys)
-
-
-class Limited(nn.Module):
-    """Runs out of memory on batches above its limit."""
-
-    def __init__(self, limit):
-        super().__init__()
-        self.fc, self.limit, self.input_shape = nn.Linear(3, 2), limit, (3,)
-
-    def forward(self, x):
-        if len(x) > self.limit and not x.is_meta:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB.\nand more")
-        return self.fc(x)
 
 
 class Interrupting(nn.Module):
@@ -116,14 +73,6 @@ class TestRows:
             else:
                 assert row.ok and len(row.times) == 5
 
-    def test_figures_follow_from_the_times(self):
-        times = (0.004, 0.001, 0.002, 0.003, 0.005)
-        row = Row("m", "cpu", "eager", "float32", 8, "ok", times, 1.0, 5_000_000, 10**9, 1e13)
-        assert (row.latency_ms, row.latency_p25_ms, row.latency_p75_ms) == (3.0, 2.0, 4.0)
-        assert row.images_per_s == pytest.approx(8 / 0.003) and row.peak_memory_mb == 5
-        assert row.tflops == pytest.approx(2 * 8e9 / 0.003 / 1e12)
-        assert row.peak_percent == pytest.approx(100 * row.tflops / 10)
-
     def test_the_macs_are_the_inspected_ones(self, small):
         row = quick(small[0], 3, input_shape=(3, 32, 32)).rows[0]
         macs = ck.inspect(small[0], (3, 32, 32)).macs
@@ -139,23 +88,6 @@ class TestRows:
 
 
 class TestTiming:
-    def test_one_is_repeated_until_it_is_stable_and_several_take_turns(self):
-        order = []
-        runs = {n: lambda n=n, t=t: (order.append(n), time.sleep(t)) for n, t in (("a", 0.001), ("b", 0.003))}
-        alone = timing.interleave({"a": runs["a"]}, CPU, 0.02, 0.001)["a"]
-        assert len(alone) >= 4 and 0.001 <= statistics.median(alone) < 0.02
-        order.clear()
-        times = timing.interleave(runs, CPU, 0.03, 0.003)
-        assert len(times["a"]) == len(times["b"]) >= 5
-        assert statistics.median(times["b"]) > statistics.median(times["a"])
-        firsts = [n for i, n in enumerate(order) if i % (len(order) // len(times["a"])) == 0]
-        assert set(firsts) == {"a", "b"}  # neither is always the first of its round
-
-    def test_threads_stay_as_they_are(self):
-        seen = []
-        timing.interleave({"a": lambda: seen.append(torch.get_num_threads())}, CPU, 0.001, 0.001)
-        assert set(seen) == {torch.get_num_threads()}
-
     def test_a_row_as_it_is_by_default(self, monkeypatch):
         monkeypatch.setattr(bench, "interleave", timing.interleave)
         row = quick(MLP).rows[0]
@@ -210,33 +142,6 @@ class TestModels:
 
 
 class TestTrouble:
-    def test_running_out_of_memory_is_a_row_that_says_so(self):
-        found = quick(Limited(2), (1, 2, 4))
-        assert [r.ok for r in found.rows] == [True, True, False]
-        assert found.rows[2].status == "out of memory: CUDA out of memory. Tried to allocate 20 GiB"
-        assert "out of memory" in str(found) and math.isnan(found.to_pandas().latency_ms[2])
-
-    def test_what_cannot_fit_is_not_tried(self, monkeypatch, small):
-        monkeypatch.setattr(bench, "batch_that_fits", lambda m, p, s, n: (n, "") if n < 4 else (3, "A batch of 4: so"))
-        found = quick(small[0], (1, 4), input_shape=(3, 32, 32))
-        assert found.rows[0].ok and found.rows[1].status == "does not fit: A batch of 4"
-
-    def test_a_type_that_the_model_cannot_do(self):
-        class OnlyFloat(nn.Module):
-            input_shape = (3,)
-
-            def __init__(self):
-                super().__init__()
-                self.fc = nn.Linear(3, 3)
-
-            def forward(self, x):
-                if x.dtype != torch.float32:
-                    raise TypeError("float32 only\nplease")
-                return self.fc(x)
-
-        found = quick(OnlyFloat(), 1, ["float32", "float64"])
-        assert [r.status for r in found.rows] == ["ok", "failed: TypeError: float32 only"]
-
     def test_an_interruption_keeps_what_was_measured(self, everything, assert_same):
         model = Interrupting(at=2)
         before = everything(model)
@@ -276,17 +181,6 @@ class TestNothingIsLeftBehind:
         assert_same(before, everything(model))
 
 
-@pytest.fixture(scope="module")
-def compared(quickly):
-    big = {**MLP, "hidden_dims": [1500, 1500, 1500]}
-    return quick(MLP, (1, 4), "float32", ("eager", "cuda_graph"), compare={"big": big, "again": MLP})
-
-
-@pytest.fixture(scope="module")
-def found(quickly):
-    return quick(MLP, (1, 8), ["float32", "float64"], ("eager", "cuda_graph"))
-
-
 class TestCompare:
     def test_all_have_rows(self, compared):
         found = compared
@@ -294,68 +188,8 @@ class TestCompare:
         rows = [r for r in found.rows if r.mode == "eager"]
         assert [r.model for r in rows] == ["mlp", "big", "again"] * 2
 
-    def test_ratios_are_of_rounds(self, compared):
-        found = compared
-        table = found.ratios()
-        assert list(table.model) == ["big", "again"] * 2 and set(table.against) == {"mlp"}
-        big = table[(table.model == "big") & (table.batch_size == 4)].iloc[0]
-        assert big.ratio > 3 and big.ratio_p25 <= big.ratio <= big.ratio_p75
-        assert table[table.model == "again"].ratio.between(0.2, 5).all()
-        row, first = found.find("eager", 4, model="big"), found.find("eager", 4)
-        assert big.ratio == statistics.median(a / b for a, b in zip(row.times, first.times, strict=True))
-        assert big.rounds == len(row.times)
-
     def test_no_name_twice(self):
         assert quick(MLP, compare=MLP).models == ["mlp", "mlp (2)"]
-
-    def test_one_that_cannot_run_does_not_keep_the_others(self):
-        found = quick(MLP, 4, compare={"limited": Limited(1)})
-        assert [r.ok for r in found.rows] == [True, False] and len(found.ratios()) == 0
-
-
-class TestForms:
-    def test_the_table(self, found):
-        table = found.to_pandas()
-        assert list(table) == [
-            "model", "device", "mode", "dtype", "batch_size", "latency_ms", "latency_p25_ms", "latency_p75_ms",
-            "images_per_s", "peak_memory_mb", "tflops", "peak_percent", "setup_s", "status",
-        ]  # fmt: skip
-        assert all(column in Benchmark.to_pandas.__doc__ for column in table) and len(table) == 8
-        ok = table[table.status == "ok"]
-        assert (ok.latency_p25_ms <= ok.latency_ms).all() and (ok.latency_ms <= ok.latency_p75_ms).all()
-        assert table[table["mode"] == "cuda_graph"].latency_ms.isna().all()
-
-    def test_the_text_says_where_the_figures_hold(self, found):
-        text = str(found)
-        assert found.machine in text.replace("\n  ", " ") and "for this machine" in text
-        assert "100 GFLOP/s" in text and "needs a CUDA device" in text
-        assert f"torch {torch.__version__}" in found.machine
-        assert max(map(len, text.splitlines())) <= 120
-
-    def test_the_html_is_escaped(self, found):
-        evil = copy.copy(found)
-        object.__setattr__(evil, "shapes", {"<b>&": (12,)})
-        page = evil._repr_html_()
-        assert "<b>&lt;b&gt;&amp;, input" in page and page.count("<tr>") == 9
-        assert "needs a CUDA device; this is cpu" in page and "<script" not in page
-
-    def test_find(self, found):
-        assert found.find("eager", 8, "float64").dtype == "float64" and found.find("eager", 1).dtype == "float32"
-        with pytest.raises(KeyError):
-            found.find("eager", 3)
-
-
-class TestPeak:
-    def test_it_is_measured_once_and_plausible(self, monkeypatch):
-        monkeypatch.setattr(matmul_peak, "_known", {})
-        monkeypatch.setattr(matmul_peak, "_SIZES", {"cpu": (64, 128)})
-        before = torch.get_rng_state()
-        first = matmul_peak.matmul_peak(CPU, torch.float32)
-        assert 1e7 < first < 1e15 and torch.equal(before, torch.get_rng_state())
-        assert matmul_peak.matmul_peak(CPU, torch.float32) == first
-        assert len(matmul_peak._known) == 1
-        matmul_peak.matmul_peak(CPU, torch.float64)
-        assert len(matmul_peak._known) == 2
 
 
 @gpu

@@ -1,31 +1,23 @@
 """classykit.profile_blocks: times that add up, beside the inspected MACs; memory by block; nothing left behind."""
 
-import copy
-import math
 import statistics
 import time
 
 import pytest
 import torch
+from profiled import quick
 from torch import nn
 
 import classykit as ck
 from classykit.errors import ConfigError, DeviceError, Interrupted, ShapeError
 from classykit.heads import ClassyHead
 from classykit.inspecting.report import REST
-from classykit.measuring.block_watch import booked
-from classykit.measuring.profile_report import Profile
 from classykit.models import ClassyModel
 
 MLP = {"name": "mlp", "input_dim": 12, "output_dim": 5, "hidden_dims": [16, 8]}
+
+
 gpu = pytest.mark.gpu
-
-
-def quick(model, x=None, **keys):
-    return ck.profile_blocks(
-        model, x, **{"device": "cpu", "dtype": "float32", "channels_last": False, "seconds": 0.001, "progress": False,
-                     **keys}
-    )  # fmt: skip
 
 
 class Slow(nn.Module):
@@ -97,15 +89,6 @@ class Stopping(ClassyHead):
 
 
 class TestBooking:
-    def test_what_runs_between_blocks_is_booked_on_the_later(self):
-        marks = [("edge", ""), ("enter", "a"), ("leave", "a"), ("enter", "b"), ("leave", "b"), ("edge", "")]
-        assert booked(marks, [1, 2, 4, 8, 16], int.__add__) == {"a": 3, "b": 12, REST: 16}
-        assert booked(marks, [1, 2, 4, 8, 16], max) == {"a": 2, "b": 8, REST: 16}
-
-    def test_a_block_inside_another_has_its_own(self):
-        marks = [("edge", ""), ("enter", "out"), ("enter", "in"), ("leave", "in"), ("leave", "out"), ("edge", "")]
-        assert booked(marks, [1, 2, 4, 8, 16], int.__add__) == {"out": 11, "in": 4, REST: 16}
-
     def test_in_a_pass(self):
         found = quick(Between(), torch.rand(2, 4))
         ms = {row.name: row.time_ms for row in found.rows}
@@ -126,25 +109,6 @@ class TestRows:
             if block.name in rows:
                 assert (rows[block.name].macs, rows[block.name].type) == (block.macs, block.type)
         assert found.macs == inspected.macs and found.batch_size == 2
-
-    def test_they_add_up(self, small):
-        found = quick(*small)
-        assert found.total_ms == pytest.approx(sum(r.time_ms for r in found.rows))
-        assert sum(found.time_share(r) for r in found.rows) == pytest.approx(1)
-        assert sum(found.macs_share(r) for r in found.rows) == pytest.approx(1)
-        assert found.time_share(*found.rows) == pytest.approx(1)
-        # of each pass, the times of the blocks and the rest are its whole time
-        for i, whole in enumerate(found.watched_times):
-            assert sum(r.times[i] for r in found.rows) == pytest.approx(whole, rel=0.1, abs=1e-4)
-        for row in found.rows:
-            assert len(row.times) == len(found.watched_times) >= 5 and row.time_p25_ms <= row.time_ms <= row.time_p75_ms
-        assert found["block1-0"].name == "block1-0"
-        with pytest.raises(KeyError):
-            found["nonsense"]
-
-    def test_the_speed(self, small):
-        row = quick(*small)["block0-0"]
-        assert row.flops_per_s == pytest.approx(2 * row.macs / (row.time_ms / 1000))
 
     def test_heads_have_their_own(self, small):
         model, x = small
@@ -173,34 +137,6 @@ class TestMemory:
         estimated = ck.inspect(model, tuple(x.shape[1:])).peak_memory(batch_size=2).activations
         least = 0.8 if light["name"] == "vision_transformer" else 0.999  # attention takes another path on meta
         assert least * estimated <= max(r.peak_memory for r in found.rows) <= 1.001 * estimated
-
-    def test_what_a_block_leaves_is_what_it_gives(self, small):
-        model, x = small
-        found, inspected = quick(model, x), ck.inspect(model, (3, 32, 32), 2)
-        for block in inspected.blocks:
-            if block.name.startswith("block"):
-                assert found[block.name].left == 2 * 4 * math.prod(block.output_shape), block.name
-
-    def test_what_is_written_over_the_input_leaves_nothing(self):
-        class Over(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.a, self.b = nn.Linear(4, 6), InPlace()
-
-            def forward(self, x):
-                return self.b(self.a(x))
-
-        class InPlace(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.w = nn.Parameter(torch.ones(6))
-
-            def forward(self, x):
-                return x.mul_(self.w)
-
-        found = quick(Over(), torch.rand(3, 4))
-        assert (found["a"].left, found["b"].left) == (3 * 6 * 4, 0)
-        assert found["a"].peak_memory == 3 * (4 + 6) * 4
 
 
 class TestInputs:
@@ -323,48 +259,6 @@ class TestInterruption:
         with pytest.raises(Interrupted) as caught:
             quick(model, x)
         assert caught.value.result is None
-
-
-class TestForms:
-    @pytest.fixture
-    def found(self, small):
-        return quick(*small)
-
-    def test_the_table(self, found):
-        table = found.to_pandas()
-        assert all(column in Profile.to_pandas.__doc__ for column in table)
-        assert table.time_share.sum() == pytest.approx(1) and table.macs.sum() == found.macs
-        assert (table.gflops * table.time_ms / 1000 * 1e9).sum() == pytest.approx(2 * found.macs)
-        assert list(table.block) == [r.name for r in found.rows]
-
-    def test_the_text(self, found):
-        text = str(found)
-        assert "block1-0" in text and "without hooks" in text and "for this machine" in text
-        assert f"{found.total_ms:.3g}"[:3] in text and "cpu, float32" in text
-
-    def test_equal_blocks_share_a_line(self):
-        found = quick({"name": "vision_transformer", "image_size": 32, "patch_size": 8, "num_layers": 4, "num_heads": 2,
-                       "hidden_dim": 16, "mlp_dim": 24})  # fmt: skip
-        runs = found.runs()
-        assert [r.name for run in runs for r in run] == [r.name for r in found.rows]
-        assert [len(run) for run in runs if run[0].name == "layer_0"] == [4]
-        assert "layer_0 … layer_3 ×4" in str(found)
-        page = found._repr_html_()
-        assert f"All {len(found.rows)} rows" in page and page.count("<tr>") == len(runs) + len(found.rows) + 2
-
-    def test_the_html_is_escaped(self, found):
-        evil = copy.copy(found)
-        object.__setattr__(evil, "name", "<script>")
-        object.__setattr__(evil, "rows", tuple(_renamed(r, "<i>&") for r in found.rows))
-        page = evil._repr_html_()
-        assert "<script" not in page and "<i>" not in page and "&lt;i&gt;&amp;" in page
-
-
-def _renamed(row, name):
-    new = copy.copy(row)
-    object.__setattr__(new, "name", name)
-    object.__setattr__(new, "like", None)
-    return new
 
 
 @gpu

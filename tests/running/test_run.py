@@ -5,13 +5,13 @@ import subprocess
 import sys
 import warnings
 
-import numpy as np
 import pytest
 import torch
+from ran import plain
 from torch import nn
 
 import classykit as ck
-from classykit.errors import BlockError, ConfigError, DeviceError, ImageError, Interrupted, ShapeError
+from classykit.errors import ConfigError, DeviceError, Interrupted, ShapeError
 from classykit.heads import ClassyHead
 from classykit.running.placement import Place
 
@@ -46,11 +46,6 @@ class Interrupting(ClassyHead):
         return x.mean((2, 3))
 
 
-def plain(model, x):
-    with torch.no_grad():
-        return model.eval()(x)
-
-
 class TestResults:
     def test_of_every_family(self, light, input_for):
         model = ck.build_model(light)
@@ -69,32 +64,6 @@ class TestResults:
         torch.testing.assert_close(result.output, plain(model, x), rtol=1e-4, atol=1e-5)
         assert result.place.channels_last is channels_last
 
-    def test_trunk_and_heads(self, small):
-        model, x = small
-        trunk = plain(model, x)
-        model.attach_head("block0-0", "fully_connected", unique_id="a", num_classes=3)
-        model.attach_head("block1-0", "fully_connected", unique_id="b", num_classes=4)
-        result = ck.run(model, x, dtype="float32", batch_size=1, trunk=True)
-        wanted = plain(model, x)
-        assert result.output.keys() == wanted.keys() == {"a", "b"}
-        for name in wanted:
-            torch.testing.assert_close(result.output[name], wanted[name], rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(result.trunk, trunk, rtol=1e-4, atol=1e-5)
-        model.clear_heads()
-        without = ck.run(model, x, batch_size=1, trunk=True)
-        assert without.trunk is without.output
-
-    def test_features_from_the_same_passes(self, small):
-        model, _ = small
-        x, names = torch.randn(5, 3, 32, 32), ["block0-0", "blocks.0.block0-0.bn"]
-        result = ck.run(model, x, dtype="float32", batch_size=2, blocks=names, channels_last=False)
-        wanted = ck.capture(model, x, names)
-        assert list(result.features) == names
-        for name in names:
-            torch.testing.assert_close(result.features[name], wanted[name], rtol=1e-4, atol=1e-5)
-        with pytest.raises(BlockError, match="block9"):
-            ck.run(model, x, blocks=["block9-0"])
-
     @pytest.mark.parametrize("dtype, tolerance", [("float64", 1e-12), (torch.bfloat16, 0.05)])
     def test_in_another_type(self, dtype, tolerance, small):
         model, x = small
@@ -108,84 +77,6 @@ class TestResults:
         model, x = small
         result = ck.run(model.double(), x)
         assert result.output.dtype == torch.float64 and result.place.dtype == torch.float64
-
-    def test_a_dict_with_the_batch(self):
-        sizes = {"num_blocks": [1], "stem_planes": 4, "stage_planes": 4, "clip_crop_size": 16, "frames_per_clip": 4}
-        model = ck.build_model("r3d_18", **sizes, input_key="video")
-        x = {"video": torch.rand(3, 3, 4, 16, 16)}
-        result = ck.run(model, x, dtype="float32", batch_size=2, blocks=["stem-path0"])
-        torch.testing.assert_close(result.output, plain(model, x), rtol=1e-4, atol=1e-5)
-        assert result.features["stem-path0"].shape == (3, 4, 4, 8, 8)
-        with pytest.raises(ShapeError, match=r"no 'video'.*clip"):
-            ck.run(model, {"clip": x["video"]})
-        with pytest.raises(ShapeError, match="same batch"):
-            ck.run(model, {})
-
-    def test_several_outputs(self):
-        class Two(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.fc = nn.Linear(3, 2)
-
-            def forward(self, x):
-                return self.fc(x), {"again": [x]}
-
-        x = torch.randn(5, 3)
-        first, second = ck.run(Two(), x, batch_size=2).output
-        assert first.shape == (5, 2) and torch.equal(second["again"][0], x)
-
-    def test_a_block_that_gives_several_things(self):
-        class Pair(nn.Module):
-            def forward(self, x):
-                return (7, 7), x.relu()
-
-        class Net(nn.Module):
-            def __init__(self):
-                super().__init__()
-                self.pair, self.last = Pair(), nn.Conv2d(3, 2, 1)
-
-            def forward(self, x):
-                return self.last(self.pair(x)[1])
-
-        model, x = ck.ClassyModel.from_model(Net()), torch.randn(3, 3, 7, 7)
-        got = ck.run(model, x, batch_size=2, dtype="float32", blocks=["pair"]).features["pair"]
-        assert torch.equal(got, x.relu())
-
-    def test_progress(self, small):
-        told = []
-        ck.run(*small, on_block=lambda done, total: told.append((done, total)))
-        assert told == [(i + 1, 4) for i in range(4)]
-
-
-class TestPictures:
-    @pytest.fixture
-    def model(self):
-        torch.manual_seed(0)
-        return ck.build_model("resnet18", small_input=True, init_planes=8, num_blocks=[1, 1, 1, 1])
-
-    def test_are_loaded_and_preprocessed(self, model):
-        pictures = [np.full((40, 50, 3), v, np.uint8) for v in (0, 90, 255)]
-        x = torch.cat([ck.preprocess(p, model) for p in pictures])
-        result = ck.run(model, pictures, dtype="float32", batch_size=2, channels_last=False)
-        torch.testing.assert_close(result.output, plain(model, x), rtol=1e-4, atol=1e-5)
-        one = ck.run(model, pictures[1], dtype="float32", channels_last=False)
-        assert one.images == 1
-        torch.testing.assert_close(one.output, result.output[1:2], rtol=1e-4, atol=1e-5)
-
-    def test_mixed_with_tensors(self, model):
-        x = torch.randn(3, *model.input_shape)
-        wanted = ck.run(model, x, dtype="float32").output
-        for images in ([*x], (t for t in x), [x[:1], x[1:2], x[2]]):
-            torch.testing.assert_close(ck.run(model, images, dtype="float32").output, wanted, rtol=1e-4, atol=1e-5)
-        assert ck.run(model, x[0]).output.shape[0] == 1
-
-    @pytest.mark.parametrize("images, kind", [
-        ([], ConfigError), (torch.zeros(0, 3, 32, 32), ConfigError), ("no such picture", ImageError),
-        ([None], ImageError), (torch.tensor(3.0), ShapeError),
-    ])  # fmt: skip
-    def test_what_is_none(self, images, kind, model):
-        with pytest.raises(kind):
-            ck.run(model, images)
 
 
 class TestMemory:
@@ -307,15 +198,6 @@ def test_the_model_is_left_as_it_was(keys, problem, small, everything, assert_sa
     assert_same(before, everything(model))
 
 
-@pytest.mark.parametrize("x, words", [
-    (torch.zeros(1, 5, 8, 8), r"resnext cannot run on an input of \(1, 5, 8, 8\).*C = 3"),
-    ({"x": torch.zeros(2, 3)}, r"resnext cannot run on an input of \{'x': \(2, 3\)\}"),
-])  # fmt: skip
-def test_an_input_that_does_not_fit(x, words, small):
-    with pytest.raises(ShapeError, match=words):
-        ck.run(small[0], x)
-
-
 def test_names_and_configs_are_built():
     result = ck.run("resnet18", torch.zeros(1, 3, 64, 64), device="cpu")
     assert result.output.shape == (1, 512, 2, 2) and "Untrained" in str(result)
@@ -323,8 +205,3 @@ def test_names_and_configs_are_built():
         ck.run(ck.build_model("resnet18", device="meta"), torch.zeros(1, 3, 64, 64))
     with pytest.raises(ConfigError, match="batch_size"):
         ck.run("resnet18", torch.zeros(1, 3, 64, 64), batch_size=0)
-
-
-def test_in_words(small):
-    text = str(ck.run(*small, device="cpu", dtype="float32", batch_size=2))
-    assert "2 images in" in text and "cpu, float32, channels last, 2 at a time" in text and "(2, 64, 4, 4)" in text

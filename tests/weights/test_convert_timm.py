@@ -4,11 +4,10 @@ from functools import partial
 
 import pytest
 import torch
+from sources import timm
 
 import classykit as ck
 from classykit.errors import WeightsError
-
-timm = pytest.importorskip("timm")
 
 #: ours: timm's, and its keyword arguments
 LIGHT = [
@@ -24,6 +23,8 @@ LIGHT = [
     ("vision_transformer", "vit_tiny_patch16_224", {"img_size": 64, "depth": 2}),
     ("vision_transformer", "vit_base_patch16_gap_224", {"img_size": 32, "depth": 1, "embed_dim": 64, "num_heads": 4}),
 ]
+
+
 #: small ones of timm's classes, which have all kinds of parts
 SMALL = {
     "a small SE-ResNeXt": partial(
@@ -36,8 +37,12 @@ SMALL = {
     ),
     "a small DenseNet": partial(timm.models.densenet.DenseNet, growth_rate=8, block_config=(2, 3), bn_size=2),
 }  # fmt: skip
+
+
 LIGHT += [("resnext", "a small SE-ResNeXt", {}), ("resnext", "a small SE-ResNet", {}),
           ("densenet", "a small DenseNet", {})]  # fmt: skip
+
+
 HEAVY = [
     ("resnet34", "resnet34", {}),
     ("resnet50", "resnet50", {}),
@@ -175,13 +180,3 @@ def test_other_heads_in_the_attention_are_refused(randomise):
         assert not torch.allclose(model(torch.ones(1, 3, 32, 32)), source(torch.ones(1, 3, 32, 32)))
     source.blocks[0].attn.num_heads = 6
     assert ck.load_pretrained("vision_transformer", source=source).config["num_heads"] == 6
-
-
-def test_the_reason_why_se_resnets_differ_is_true():
-    with torch.device("meta"):
-        theirs = timm.create_model("seresnet18")
-    ours = ck.build_model("resnet18", use_se=True, device="meta")
-    inner = [theirs.get_submodule(f"layer{s}.0.se.fc1").out_channels for s in (1, 2, 3, 4)]
-    assert inner == [8, 8, 16, 32]
-    inner = [ours.get_submodule(f"blocks.{s}.block{s}-0.se.excitation.0").out_channels for s in range(4)]
-    assert inner == [4, 8, 16, 32]

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from fields_of import Lambda, last
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -12,10 +13,8 @@ from torch import nn
 import classykit as ck
 from classykit.features import Features, main_tensor
 from classykit.inspecting import tracer
-from classykit.inspecting.receptive.fields import Cause, Seen, Site, absolute, of_input, relative
-from classykit.inspecting.receptive.receptive_field import ReceptiveField, receptive_field
+from classykit.inspecting.receptive.receptive_field import ReceptiveField
 from classykit.inspecting.report import Inspection
-from classykit.meta import dtype_of, empty_input, meta_twin
 from classykit.models.classy_model import ClassyModel
 
 _SMOOTH = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LeakyReLU)
@@ -122,10 +121,14 @@ _EFFICIENTNET = {
     "width_divisor": 8, "min_width": None,
     "model_params": {"width_coefficient": 0.1, "depth_coefficient": 0.5, "resolution": 224, "dropout_rate": 0.2},
 }  # fmt: skip
+
+
 _ANYNET = {
     "name": "anynet", "depths": [1, 2, 1], "widths": [8, 8, 16], "group_widths": [4, 4, 8], "stem_width": 4,
     "bottleneck_multipliers": [1.0, 1.0, 1.0], "strides": [2, 2, 2],
 }  # fmt: skip
+
+
 _REGNET = {"name": "regnet", "depth": 5, "w_0": 8, "w_a": 8.0, "w_m": 2.0, "group_width": 4, "stem_width": 4}
 
 
@@ -269,142 +272,6 @@ class TestAgainstTheLiterature:
             assert (a.size, a.stride, a.offset) == (b.size, b.stride, b.offset)
 
 
-class _Lambda(nn.Module):
-    def __init__(self, function, *parts):
-        super().__init__()
-        self.function, self.parts = function, nn.ModuleList(parts)
-
-    def forward(self, x):
-        return self.function(x, *self.parts)
-
-
-def _last(model: nn.Sequential, shape) -> ReceptiveField | None:
-    """What the last part sees, called "f"."""
-    path = str(len(model) - 1)
-    trace = tracer.trace(meta_twin(model), {"f": path}, empty_input(shape, 1, dtype_of(model)))
-    assert trace.failure is None
-    seen = trace.blocks["f"]
-    return receptive_field(seen.fields[id(seen.output)], shape[1:])
-
-
-def _field(function, *parts, shape=(3, 32, 32), before=None) -> ReceptiveField | None:
-    """After a 3×3 convolution of stride 2."""
-    return _last(nn.Sequential(before or nn.Conv2d(3, 4, 3, 2, 1), _Lambda(function, *parts)), shape)
-
-
-def _windows(x):
-    n, c, h, w = x.shape
-    x = x.view(n, c, h // 4, 4, w // 4, 4).permute(0, 2, 4, 3, 5, 1).reshape(-1, 16, c)
-    x = (x @ x.mT).softmax(-1) @ x
-    return x.view(n, h // 4, w // 4, 4, 4, c).permute(0, 5, 1, 3, 2, 4).reshape(n, c, h, w)
-
-
-def _axial(x):
-    n, c, h, w = x.shape
-    rows = x.permute(0, 2, 3, 1).reshape(n * h, w, c)
-    rows = nn.functional.scaled_dot_product_attention(rows, rows, rows)
-    return rows.view(n, h, w, c).permute(0, 3, 1, 2)
-
-
-def _shift(x):
-    out = torch.zeros_like(x)
-    out[:, :, 1:] = x[:, :, :-1]
-    return out
-
-
-def _patches(x):
-    """Patches by moving entries about, as einops does."""
-    n, c, h, w = x.shape
-    return x.reshape(n, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 3, 5, 1).reshape(n, h * w // 4, 4 * c)
-
-
-def _class_token_apart(x):
-    tokens = torch.cat([torch.zeros(len(x), 1, x.shape[1], device=x.device), x.flatten(2).mT], 1)
-    return tokens[:, 1:].mT.reshape(x.shape)
-
-
-def _rows_of_a_stack(x):
-    return torch.stack(x.unbind(2), 2)
-
-
-class TestOperations:
-    @pytest.mark.parametrize(
-        "function, parts, wanted",
-        [
-            (lambda x: x.transpose(1, 2).contiguous().transpose(1, 2), (), "3×3, stride 2"),
-            (lambda x: x.flatten(2).mT.reshape(1, 16, 16, 4).permute(0, 3, 1, 2), (), "3×3, stride 2"),
-            (lambda x, c: c(x) + x, (nn.Conv2d(4, 4, 3, padding=1),), "7×7, stride 2"),
-            (lambda x, a, b: torch.cat([a(x), b(x)], 1),
-             (nn.Conv2d(4, 2, 1), nn.Conv2d(4, 2, 5, padding=2)), "11×11, stride 2"),
-            (lambda x, c: c(x), (nn.Conv2d(4, 4, 3, padding=2, dilation=2),), "11×11, stride 2"),
-            (lambda x: nn.functional.pad(x, (3, 0, 0, 0)), (), "3×3, stride 2"),
-            (lambda x: x[:, :, ::2, 1::2], (), "3×3, stride 4"),
-            (lambda x: torch.cat([x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)], 1), (), "5×5, stride 4"),
-            (lambda x, f: f(_patches(x)).mT.reshape(1, 6, 8, 8), (nn.Linear(16, 6),), "5×5, stride 4"),
-            (lambda x, c: (c[0] @ nn.functional.unfold(x, 3, padding=1)).view(1, 2, 16, 16),
-             (nn.ParameterList([torch.ones(2, 36)]),), "7×7, stride 2"),
-            (lambda x: x.unfold(2, 2, 2).unfold(3, 2, 2).amax((-1, -2)), (), "5×5, stride 4"),
-            (_class_token_apart, (), "3×3, stride 2"),
-            (lambda x, f: f(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), (nn.LayerNorm(4),), "3×3, stride 2"),
-            (lambda x: nn.functional.adaptive_avg_pool2d(x, 4), (), "9×9, stride 8"),
-            (lambda x: x * x.mean((2, 3), keepdim=True).sigmoid(), (), "global (squeeze-excitation in f)"),
-            (lambda x: x + x.mean((2, 3), keepdim=True), (), "global (pooling in f)"),
-            (lambda x: x.mul_(x.amax((2, 3), keepdim=True)), (), "global (squeeze-excitation in f)"),
-            (lambda x: x / x.norm(dim=(2, 3), keepdim=True), (), "global (normalisation in f)"),
-            (lambda x, f: f(x), (nn.GroupNorm(2, 4),), "global (group normalisation in f)"),
-            (lambda x, f: f(x), (nn.LayerNorm((4, 16, 16)),), "global (layer normalisation in f)"),
-            (lambda x, f: f(x), (nn.InstanceNorm2d(4),), "global (normalisation by the map's statistics in f)"),
-            (lambda x, f: f(x.flatten(1)), (nn.Linear(1024, 2),), "global (a linear layer over positions in f)"),
-            (lambda x, f: f(x.flatten(2)), (nn.Linear(256, 2),), "global (a linear layer over positions in f)"),
-            (lambda x, f: f(*[x.flatten(2).mT] * 3)[0],
-             (nn.MultiheadAttention(4, 2, batch_first=True),), "global (attention in f)"),
-            (lambda x, f: f(x.flatten(2).mT), (nn.TransformerEncoderLayer(4, 2, 8, batch_first=True),),
-             "global (attention in f)"),
-            (lambda x: torch.einsum("nchw,ndhw->ncd", x, x), (), "global (attention in f)"),
-            (lambda x: x.flatten(2).softmax(-1).view(x.shape), (), "global (softmax over positions in f)"),
-            (_axial, (), "3×32, stride 2×0, partly global (attention in f)"),
-            (_windows, (), "unknown (windows of positions)"),
-            (lambda x: x + _windows(x), (), "unknown (windows of positions in f)"),
-            (lambda x: (x + _windows(x)).mean((2, 3)), (), "global (pooling in f)"),
-            (lambda x: x.roll(2, -1) + x, (), "unknown (positions out of order in f)"),
-            (lambda x: x.flip(-1), (), "unknown (positions out of order in f)"),
-            (lambda x: x[:, :, torch.arange(16, device=x.device).flip(0)], (),
-             "unknown (positions picked by index in f)"),
-            (_shift, (), "unknown (writing in place)"),
-            (_rows_of_a_stack, (), "unknown (positions side by side in f)"),
-            (lambda x: x + x[:, :, :1], (), "unknown (one position spread over many in f)"),
-            (lambda x: nn.functional.interpolate(x, scale_factor=2), (), "unknown (upsampling in f)"),
-            (lambda x, f: f(x), (nn.ConvTranspose2d(4, 4, 2, 2),),
-             "unknown (upsampling by a transposed convolution in f)"),
-            (lambda x: nn.functional.interpolate(x.mean((2, 3), keepdim=True), size=8), (), "global (pooling in f)"),
-            (lambda x: x[:, :, :8, :8] + x[:, :, ::2, ::2], (), "unknown (branches of different strides in f)"),
-            (lambda x: torch.linalg.svdvals(x).unsqueeze(-1).expand(1, 4, 16, 16), (),
-             "unknown (operation _linalg_svd is not followed in f)"),
-        ],
-    )  # fmt: skip
-    def test_each(self, function, parts, wanted):
-        assert str(_field(function, *parts)) == wanted
-
-    def test_where_positions_are(self):
-        assert _field(lambda x: nn.functional.pad(x, (3, 0, 0, 1))).offset == (-1, -7)
-        assert _field(lambda x: x[:, :, ::2, 1::2]).offset == (-1, 1)
-        assert _field(lambda x: x[:, :, -4:]).offset == (23, -1)
-        assert _field(lambda x: x.narrow(3, 2, 5)).offset == (-1, 3)
-
-    def test_what_comes_from_no_pixel_has_none(self):
-        assert _field(torch.zeros_like) is None
-        found = ck.inspect({"name": "mlp", "input_dim": 4, "output_dim": 2, "hidden_dims": [3]})
-        assert found.blocks[0].receptive_field is None
-
-    def test_a_crop_is_no_whole(self):
-        field = _field(lambda x: x[:, :, 4:8].mean((2, 3)))
-        assert field.is_global and (field.offset, field.size) == ((7, 0), (9, 32))
-
-    def test_a_signal(self):
-        field = _field(lambda x, f: f(x), nn.Conv1d(4, 4, 5, stride=3), shape=(3, 64), before=nn.Conv1d(3, 4, 3))
-        assert (field.size, field.stride, field.offset) == ((7,), (3,), (0,))
-
-
 _LAYERS = st.one_of(
     st.builds(
         lambda k, s, p, d: lambda c: nn.Conv2d(c, c, k, s, min(p, k // 2), d),
@@ -415,11 +282,15 @@ _LAYERS = st.one_of(
         lambda k, s: lambda c: nn.Conv2d(c, c, (1, 2 * k + 1), (1, s), (0, k)), st.integers(1, 2), st.integers(1, 2)
     ),
     st.just(lambda c: nn.BatchNorm2d(c)),
-    st.just(lambda c: _Lambda(lambda x, f: f(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), nn.Linear(c, c))),
-    st.just(lambda c: _Lambda(lambda x: x[:, :, 1:, :-1])),
-    st.just(lambda c: _Lambda(lambda x: x.flatten(2).mT.mT.reshape(x.shape))),
+    st.just(lambda c: Lambda(lambda x, f: f(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2), nn.Linear(c, c))),
+    st.just(lambda c: Lambda(lambda x: x[:, :, 1:, :-1])),
+    st.just(lambda c: Lambda(lambda x: x.flatten(2).mT.mT.reshape(x.shape))),
 )  # fmt: skip
+
+
 _ONE = st.builds(lambda layer: lambda c: layer(c), _LAYERS)
+
+
 _BRANCHES = st.builds(
     lambda k, join: lambda c: _Branches(nn.Conv2d(c, c, 2 * k + 1, padding=k), join),
     st.integers(0, 2), st.sampled_from(["add", "cat", "none"]),
@@ -449,7 +320,7 @@ def test_random_stacks_against_gradients(layers):
         return
     if min(y.shape[2:]) < 3:
         return
-    field = _last(model, (2, 64, 64))
+    field = last(model, (2, 64, 64))
     assert not field.unknown and not field.global_by
     position = tuple(n // 2 for n in y.shape[2:])
     (gradient,) = torch.autograd.grad(y[(0, slice(None), *position)].sum(), x)
@@ -483,15 +354,6 @@ class TestFolding:
         monkeypatch.setattr("classykit.inspecting.inspection.trace", lambda *args, **kwargs: trace(*args, fold=False))
         assert folded.blocks == ck.inspect(model).blocks
 
-    def test_a_block_is_moved_to_where_it_stands(self):
-        here, there = Site("here"), Site("there")
-        old = of_input((1, 3, 8, 8))
-        new = old._replace(axes=(Seen(-5, 11, 4), Seen(0, 8, 0, 1, Cause("attention", here))))
-        with_cause = old._replace(axes=(Seen(-1, 3, 1), Seen(0, 8, 0, 1, Cause("pooling", here))))
-        moved = absolute(relative([with_cause], [old]), [old], there)
-        assert moved[0].axes == (Seen(-1, 3, 1), Seen(0, 8, 0, 1, Cause("pooling", there)))
-        assert absolute(relative([new], [new]), [new], there) == (new,)
-
 
 def test_heads_and_what_follows_the_blocks_have_one():
     model = ck.build_model("resnet18", device="meta")
@@ -508,7 +370,7 @@ def test_a_pass_on_numbers_has_them_too():
         tokens = conv(x).flatten(2).mT
         return attention(tokens, tokens, tokens)[0] if x.mean().item() > -1 else tokens
 
-    attention = _Lambda(depends, nn.Conv2d(4, 8, 3), nn.MultiheadAttention(8, 2, batch_first=True))
+    attention = Lambda(depends, nn.Conv2d(4, 8, 3), nn.MultiheadAttention(8, 2, batch_first=True))
     found = ck.inspect(nn.Sequential(nn.Conv2d(3, 4, 5, 2), attention), (3, 16, 16))
     assert found.note and [str(b.receptive_field) for b in found.blocks] == ["5×5, stride 2", "global (attention in 1)"]
 
@@ -526,7 +388,7 @@ def test_a_clip_in_a_dict():
 
 def test_dicts_and_tuples_count_by_their_main_tensor():
     first, second = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3)
-    two = _Lambda(lambda x, a, b: {"size": (4, 4), "map": b(a(x)), "before": a(x)}, first, second)
+    two = Lambda(lambda x, a, b: {"size": (4, 4), "map": b(a(x)), "before": a(x)}, first, second)
     model = nn.Sequential()
     model.add_module("two", two)
     assert ck.inspect(ClassyModel.from_model(model), (3, 8, 8))["two"].receptive_field.size == (5, 5)

@@ -1,4 +1,4 @@
-"""classykit.load_pretrained with a torchvision video model: r3d_18's logits, or a refusal with the reason."""
+"""classykit.weights.families.resnext3d: torchvision's r3d_18, block by block."""
 
 import pytest
 import torch

@@ -1,0 +1,64 @@
+"""classykit.comparing.compare_stages: blocks of several models, stage by stage."""
+
+import pandas as pd
+import pytest
+from torch import nn
+
+import classykit as ck
+from classykit.comparing.compare_stages import nominal
+
+
+class UNet(nn.Module):
+    """Strides 1, 2, 4, and up again."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.c = nn.Conv2d(3, 4, 3, 1, 1), nn.Conv2d(4, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1)
+        self.up1, self.up2 = nn.ConvTranspose2d(8, 8, 2, 2), nn.ConvTranspose2d(8, 4, 2, 2)
+
+    def forward(self, x):
+        return self.up2(self.up1(self.c(self.b(self.a(x)))))
+
+
+class TestStages:
+    def test_columns_sum_to_the_totals(self):
+        models = ["resnet50", "vit_b_16", "efficientnet_b4", "r3d_18"]
+        c = ck.compare(models)
+        sums = c.stages().groupby("model")[["params", "macs", "activations"]].sum()
+        for name in models:
+            assert tuple(sums.loc[name]) == (c[name].params, c[name].macs, c[name].activations)
+
+    def test_blocks_of_one_stride_stand_together(self):
+        stages = ck.compare(["resnet50", "efficientnet_b4"]).stages()
+        shapes = stages.pivot(index="stage", columns="model", values="output_shape")
+        # 380 pixels at 95, 48, 24 and 12 positions
+        assert list(stages["stage"].drop_duplicates()) == [
+            "stride 2", "stride 4", "stride 8", "stride 16", "stride 32", "vector",
+        ]  # fmt: skip
+        assert shapes.loc["stride 16"].tolist() == ["160×24×24", "1024×14×14"]
+        assert pd.isna(shapes.loc["stride 2", "resnet50"])
+        depths = stages[stages.model == "resnet50"].set_index("stage")["depth"]
+        assert depths.to_dict() == {"stride 4": 4, "stride 8": 4, "stride 16": 6, "stride 32": 3}
+
+    def test_a_decoder_is_no_encoder(self):
+        stages = ck.compare([UNet()], input_shape=(3, 32, 32)).stages()
+        assert list(zip(stages.stage, stages.output_shape, strict=True)) == [
+            ("stride 1", "4×32×32"), ("stride 2", "8×16×16"), ("stride 4", "8×8×8"), ("stride 2, again", "8×16×16"),
+            ("stride 1, again", "4×32×32"),
+        ]  # fmt: skip
+
+    def test_what_is_no_map(self, light_configs):
+        pooled = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Conv2d(4, 4, 1), nn.Flatten(),
+                               nn.Linear(4, 2))  # fmt: skip
+        c = ck.compare([light_configs["MLP"], light_configs["VisionTransformer"], pooled])
+        stages = c.stages().groupby("model")["stage"].apply(list)
+        assert stages["mlp"] == ["vector"]
+        assert stages["vision_transformer"] == ["stride 8", "tokens", "vector"]
+        assert stages["Sequential"] == ["stride 1", "pooled", "vector"]
+
+    @pytest.mark.parametrize("positions, meant", [(33, 8), (17, 16), (9, 32), (65, 4)])
+    def test_strides_of_260_pixels(self, positions, meant):
+        assert nominal(260 / positions) == meant
+
+    def test_a_whole_stride_is_what_it_is(self):
+        assert nominal(14.0) == 14 and nominal(1.0) == 1
