@@ -176,7 +176,7 @@ def _liken(rows: list[BlockInfo]) -> tuple[BlockInfo, ...]:
 def _twin_of(model: nn.Module) -> ClassyModel:
     try:
         twin = meta_twin(model)
-    except Exception as error:
+    except Exception as error:  # whatever a stranger's __deepcopy__ raises
         raise ShapeError(
             f"{type(model).__name__} cannot be inspected: copying its module tree raised {type(error).__name__}: "
             f"{error}. Something that it holds cannot be copied."

@@ -96,7 +96,7 @@ class Bench:
             slowest = max(one.ready.seconds for one in passes.values())
             runs = {name: one.ready.run for name, one in passes.items()}
             return interleave(runs, self.place.device, self.seconds, slowest)
-        except Exception as error:
+        except Exception as error:  # whatever a stranger's code raises, be it only in its hundredth pass
             found.update(dict.fromkeys(passes, _status(error)))
             return {}
 

@@ -125,7 +125,7 @@ def _compiled(model: nn.Module, x: Any) -> Callable[[Any], Any]:
     try:
         with quietly():
             compiled(x)
-    except Exception as error:
+    except Exception as error:  # torch.compile fails in many ways, and lets the model's own errors through
         if is_out_of_memory(error):
             raise
         reason = _why_not_compiled(error)
@@ -180,7 +180,7 @@ def _recorded(step: Callable[[Any], Any], x: Any, device: torch.device) -> tuple
         # other threads, a notebook's widgets, say, may use the device meanwhile
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             output = step(x)
-    except Exception as error:
+    except Exception as error:  # whatever a stranger's code raises while it is recorded
         if is_out_of_memory(error):
             raise
         raise Unavailable(f"the pass cannot be recorded: {first_line(error)[:200]}") from error

@@ -179,7 +179,7 @@ def _check_fit(head: ClassyHead, block: str, features: Features, output: torch.T
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             meta_twin(head)(output.to(dtype_of(head)))
-    except Exception as error:
+    except Exception as error:  # whatever a stranger's head raises
         raise HeadError(
             f"head {head.unique_id!r} cannot take {block}'s {_kind_words(features)}: {first_line(error)}"
         ) from None

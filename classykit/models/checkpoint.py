@@ -64,7 +64,7 @@ def save_checkpoint(model: ClassyModel, path: str | Path) -> Path:
         else:
             save_file(tensors, name, metadata={"classykit": json.dumps(about)})
         os.replace(name, path)
-    except BaseException:
+    except BaseException:  # interrupts, too: half a file is worse than none
         Path(name).unlink(missing_ok=True)
         raise
     return path

@@ -130,7 +130,7 @@ class Engine:
             return Run(back, seconds, self.size, self.place, self.size, trunk, features)
         except ClassyKitError:
             raise
-        except Exception as error:
+        except Exception as error:  # whatever a stranger's code raises: what is no matter of shapes goes on
             if is_out_of_memory(error):
                 raise DeviceError(
                     f"{device} ran out of memory: {error}. Choose a smaller model or input, or a smaller type."

@@ -355,7 +355,7 @@ class Explorer(ipywidgets.VBox):
                 self._fail(str(error))
             except MemoryError:
                 self._fail("The memory is full. Choose a smaller model, or restart the kernel.")
-            except Exception as error:
+            except Exception as error:  # a mistake of ours, say: the app goes on, the log has it all
                 log.exception("the Explorer failed")
                 self._fail(f"This should not have happened: {type(error).__name__}: {error}")
 
