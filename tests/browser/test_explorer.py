@@ -161,8 +161,8 @@ def test_a_clip_over_time(lab, page, app, shots):
         said, seen_by_it = app.get_by_text(re.compile(r"^channel \d+ at")).inner_text().split("\n")
         assert seen_by_it == "the square is what this unit sees"
         channel, x, y, value = re.fullmatch(r"channel (\d+) at \((\d+), (\d+)\) · value (\S+)", said).groups()
-        gave = ask(v=f"app._scene.features()[0, {channel}, {step}].max().item()",
-                   at=f"app._scene.features()[0, {channel}, {step}].argmax().item()")  # fmt: skip
+        gave = ask(v=f"app._scene.features[0, {channel}, {step}].max().item()",
+                   at=f"app._scene.features[0, {channel}, {step}].argmax().item()")  # fmt: skip
         assert float(value) == pytest.approx(gave["v"], rel=0.01) and gave["at"] == 7 * int(y) + int(x)
 
     # a block with as many steps as frames, played and paused: the kernel knows where it stopped
