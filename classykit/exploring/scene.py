@@ -57,6 +57,7 @@ class Scene:
         profile: the measured times of its blocks; None when they were not measured, or the model, its heads or the
             device have changed since.
         last: the last pass, None when the model, its input or the device has changed since.
+        given: what each head that was attached then gave in it.
         order, scale, offset: which feature maps are shown, and how.
     """
 
@@ -83,6 +84,7 @@ class Scene:
     def forget(self) -> None:
         """Let go of the last pass: it is no longer of what is on the screen."""
         self.last: Run | None = None
+        self.given: dict[str, Any] = {}
         self._features: dict[str, Any] = {}  # {block: features} of the last block looked at, or of all
         self._pictures: list[Image.Image] | None = None  # once they were asked for
 
@@ -180,6 +182,8 @@ class Scene:
             self._run(model, x)  # the first pass pays for setting up kernels, which is not the model's time
         self.last = self._run(model, x, blocks=self._worth_keeping(), on_block=on_block)
         self._features = self.last.features
+        output, heads = self.last.output, list(self.subject.heads())
+        self.given = output if isinstance(output, dict) else {heads[0]: output} if len(heads) == 1 else {}
         return self.last
 
     def _run(self, model: ClassyModel, x: Any, **keys: Any) -> Run:
@@ -259,8 +263,7 @@ class Scene:
         labels = self.subject.model.labels
         if self.last is None or not labels:
             return []
-        output = self.last.output
-        for logits in (self.last.trunk, *(output.values() if isinstance(output, dict) else [output])):
+        for logits in (self.last.trunk, self.last.output, *self.given.values()):
             if isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.shape[1] == len(labels):
                 return top_classes(logits, labels)
         return []

@@ -207,10 +207,7 @@ def _run_text(scene: Scene) -> str:
     """ "31 ms on cpu · my head gave 1×10" """
     if scene.last is None:
         return ""
-    output, heads = scene.last.output, list(scene.subject.heads())
-    if not isinstance(output, dict):
-        output = {heads[0]: output} if len(heads) == 1 else {}
-    gave = [f"{h} gave {'×'.join(map(str, o.shape))}" for h, o in output.items() if isinstance(o, torch.Tensor)]
+    gave = [f"{h} gave {'×'.join(map(str, o.shape))}" for h, o in scene.given.items() if isinstance(o, torch.Tensor)]
     return " · ".join([f"{formats.seconds(scene.last.seconds)} on {scene.last.device}", *gave])
 
 

@@ -95,6 +95,16 @@ def test_what_the_model_sees_of_a_picture(scene):
     assert scene.seen_picture().size == (224, 224)
 
 
+def test_what_a_head_gave_is_of_the_pass_not_of_what_was_attached_since(scene):
+    scene.run()
+    scene.subject.attach_head("block1-0", "linear_probe", "cls", {"num_classes": 3})
+    assert scene.given == {}
+    scene.run()
+    assert scene.given["cls"].shape == (1, 3)
+    scene.forget()
+    assert scene.given == {}
+
+
 def test_the_times_of_the_blocks(scene):
     profile = scene.measure()
     assert scene.profile is profile and {row.name for row in profile.rows} >= set(scene.block_names)
