@@ -165,18 +165,18 @@ class Table:
                 )
                 parts.append(f'<td colspan="{max(left, 1)}" style="{style};{over}">{html.escape(line.words)}</td>')
             body.append(f"<tr>{''.join(parts)}</tr>")
-        above = (
-            f'<caption style="caption-side:top;text-align:left;padding:4px 8px">{caption}</caption>' if caption else ""
-        )
+        # the words above fold where the page is narrow, the table scrolls sideways
+        above = f'<div style="padding:4px 8px">{caption}</div>' if caption else ""
         return (
-            '<table style="border-collapse:collapse;width:auto;table-layout:auto;font-size:12px;margin:0 0 4px;'
-            f'font-variant-numeric:tabular-nums">{above}<thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+            f'{above}<div style="overflow-x:auto"><table style="border-collapse:collapse;width:auto;table-layout:auto;'
+            'font-size:12px;margin:0 0 4px;font-variant-numeric:tabular-nums">'
+            f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
         )
 
 
 def framed(*parts: str) -> str:
-    """Pieces of HTML below each other, in a frame that scrolls sideways where the page is too narrow for it."""
-    return f'<div style="overflow-x:auto;font-size:12px;line-height:1.4">{"".join(parts)}</div>'
+    """Pieces of HTML below each other, in one look."""
+    return f'<div style="font-size:12px;line-height:1.4">{"".join(parts)}</div>'
 
 
 def said(words: str) -> str:
