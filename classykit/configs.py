@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+import warnings
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -27,12 +28,31 @@ Depths = Annotated[list[Depth], Field(min_length=1, max_length=12), AfterValidat
 
 
 class Config(BaseModel):
-    """Base of every family's config: unknown keys are refused, nothing is coerced, values do not change."""
+    """Base of every family's config: unknown keys are refused, nothing is coerced, values do not change.
+
+    ``ignored`` are keys that ClassyVision took and did nothing with, and that stand in people's configs.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    ignored: ClassVar[tuple[str, ...]] = ()
 
 
 C = TypeVar("C", bound=Config)
+
+
+def without_ignored(kind: type[Config], values: dict[str, Any], owner: str, *more: str) -> dict[str, Any]:
+    """The values without the keys that do nothing, of its own and ``more``; a warning names them."""
+    idle = [key for key in values if key in (*kind.ignored, *more) and key not in kind.model_fields]
+    if not idle:
+        return values
+    does, them = ("does", "it") if len(idle) == 1 else ("do", "them")
+    warnings.warn(
+        f"{owner}: {', '.join(map(repr, idle))} {does} nothing here, as in ClassyVision, which took {them} without a "
+        "word.",
+        UserWarning,
+        stacklevel=2,
+    )
+    return {key: value for key, value in values.items() if key not in idle}
 
 
 def read_config(kind: type[C], values: dict[str, Any], owner: str) -> C:

@@ -4,7 +4,18 @@ import pydantic
 import pytest
 from pydantic import Field
 
-from classykit.configs import MAX_DEPTH, Config, Depths, Flag, PositiveFloat, PositiveInt, Probability, read_config
+import classykit as ck
+from classykit.configs import (
+    MAX_DEPTH,
+    Config,
+    Depths,
+    Flag,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    read_config,
+    without_ignored,
+)
 from classykit.errors import ConfigError
 
 
@@ -68,3 +79,29 @@ def test_a_long_value_is_cut():
 def test_keys_are_strings():
     with pytest.raises(ConfigError, match=r"net: keys are strings; found \[1\]"):
         read_config(Net, {"widths": [8], 1: 2}, "net")
+
+
+def test_keys_that_do_nothing_are_dropped_with_a_warning():
+    class Mine(Config):
+        size: PositiveInt = 3
+        ignored = ("old", "size")
+
+    with pytest.warns(UserWarning, match=r"mine: 'old', 'older' do nothing here, as in ClassyVision"):
+        assert without_ignored(Mine, {"old": 1, "size": 2, "older": 3, "new": 4}, "mine", "older") == {
+            "size": 2,
+            "new": 4,
+        }
+    assert without_ignored(Mine, {"new": 4}, "mine") == {"new": 4}
+
+
+@pytest.mark.parametrize("config", [
+    {"name": "resnet50", "num_classes": 1000, "freeze_trunk": True},
+    {"name": "regnet_y_400mf", "bot_mul": 1.0},
+])  # fmt: skip
+def test_classyvisions_idle_keys(config):
+    with pytest.warns(UserWarning, match="num_classes|bot_mul"):
+        model = ck.build_model(config, device="meta")
+    assert model.config == {"name": config["name"]}
+    assert ck.build_model("efficientnet_b0", num_classes=7, device="meta").config["num_classes"] == 7
+    with pytest.raises(ConfigError, match="num_blokcs"):
+        ck.build_model("resnet50", num_blokcs=[1], device="meta")

@@ -15,6 +15,7 @@ ACROSS = {
     "models/test_exchange.py": "states to and from ClassyVision, for every family",
     "models/test_new_family.py": "a family that is added in a file of its own",
     "models/test_parity.py": "all that ClassyVision registers, part by part",
+    "models/test_reference_configs.py": "the model configs of ClassyVision's repository",
     "models/test_robustness.py": "threads, compilers, copies and data parallelism, for every family",
     "weights/test_convert_timm.py": "models of timm, of every family",
     "browser/test_explorer.py": "the Explorer in a real front end",

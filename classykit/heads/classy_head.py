@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
 from torch import nn
 
-from classykit.configs import Config, PositiveInt, read_config
+from classykit.configs import Config, PositiveInt, read_config, without_ignored
 from classykit.errors import ConfigError, HeadError
 from classykit.features import KINDS, MAP2D, MAP3D, TOKENS, VECTOR, Features
 from classykit.memory import refuse_what_cannot_fit
@@ -51,6 +51,7 @@ class ClassyHead(nn.Module):
     takes_channels_last: ClassVar[bool] = False  # 2-D maps in the order (N, H, W, C)
     Config: ClassVar[type[HeadConfig] | None] = None
     registered_name: ClassVar[str | None] = None
+    positional: ClassVar[tuple[str, ...]] = ()  # the config's keys in ClassyVision's order, where that is another
 
     def __init__(self, unique_id: str | None = None, num_classes: int | None = None):
         super().__init__()
@@ -73,6 +74,7 @@ class ClassyHead(nn.Module):
             raise ConfigError(f"The keys of a head's config are strings: {dict(config)!r}.")
         keys = {k: v for k, v in config.items() if k not in ("name", "fork_block")}
         if cls.Config is not None:
+            keys = without_ignored(cls.Config, keys, f"head {keys.get('unique_id')!r}")
             refuse_what_cannot_fit(lambda: cls(**keys), f"head {keys.get('unique_id')!r}")
         return cls(**keys)
 
@@ -81,10 +83,17 @@ class ClassyHead(nn.Module):
         """The config that rebuilds this head (without its weights)."""
         return {"name": self.registered_name or type(self).__name__, "unique_id": self.unique_id, **self._config}
 
-    def _read(self, values: dict[str, Any]) -> Any:
-        """Validate ``values`` and remember them as this head's config; called by subclasses' constructors."""
-        owner = f"head {values.get('unique_id', self.registered_name)!r}"
-        read = read_config(self.Config, values, owner)
+    def _read(self, args: Sequence[Any], values: dict[str, Any]) -> Any:
+        """Validate a constructor's arguments and remember them as this head's config; called first thing in it."""
+        names = self.positional or tuple(self.Config.model_fields)
+        given = dict(zip(names, args, strict=False))
+        if len(args) > len(names) or given.keys() & values.keys():
+            raise ConfigError(
+                f"{type(self).__name__} takes, in this order or by name: {', '.join(names)}. It was given {len(args)} "
+                f"arguments in order" + (f", and by name {', '.join(values)}." if values else ".")
+            )
+        values = without_ignored(self.Config, given | values, type(self).__name__)
+        read = read_config(self.Config, values, f"head {values.get('unique_id', self.registered_name)!r}")
         nn.Module.__init__(self)
         self.unique_id, self.num_classes = read.unique_id, read.num_classes
         self._config = read.model_dump(exclude_defaults=True, exclude={"unique_id"})

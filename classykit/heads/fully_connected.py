@@ -38,8 +38,8 @@ class FullyConnectedHead(ClassyHead):
     takes = (MAP2D,)
     Config = FullyConnectedConfig
 
-    def __init__(self, /, **config: Any):
-        cfg = self._read(config)
+    def __init__(self, /, *args: Any, **config: Any):
+        cfg = self._read(args, config)
         self.in_plane, planes = cfg.in_plane, cfg.conv_planes or cfg.in_plane
         self.conv = nn.Conv2d(cfg.in_plane, planes, 1, bias=False) if cfg.conv_planes else None
         self.bn = nn.BatchNorm2d(planes) if cfg.conv_planes else None

@@ -57,8 +57,8 @@ class FullyConvolutionalLinearHead(ClassyHead):
     takes = (MAP3D,)
     Config = FullyConvolutionalLinearConfig
 
-    def __init__(self, /, **config: Any):
-        cfg = self._read(config)
+    def __init__(self, /, *args: Any, **config: Any):
+        cfg = self._read(args, config)
         self.in_plane = cfg.in_plane
         if cfg.pool_size is None:
             self.final_avgpool: nn.Module = nn.AdaptiveAvgPool3d(1)

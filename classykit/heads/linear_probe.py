@@ -38,8 +38,8 @@ class LinearProbe(ClassyHead):
     Config = LinearProbeConfig
     takes_channels_last = True
 
-    def __init__(self, /, **config: Any):
-        cfg = self._read(config)
+    def __init__(self, /, *args: Any, **config: Any):
+        cfg = self._read(args, config)
         self.in_plane = cfg.in_plane
         self.channels_last = cfg.channels_last
         self.token_dim = 1 if cfg.tokens == "batch_first" else 0

@@ -36,9 +36,10 @@ class VisionTransformerHead(ClassyHead):
 
     takes = (VECTOR,)
     Config = VisionTransformerHeadConfig
+    positional = ("unique_id", "in_plane", "num_classes", "hidden_dim", "normalize_inputs")
 
-    def __init__(self, /, **config: Any):
-        cfg = self._read(config)
+    def __init__(self, /, *args: Any, **config: Any):
+        cfg = self._read(args, config)
         self.in_plane, self.normalize_inputs = cfg.in_plane, cfg.normalize_inputs
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         if cfg.num_classes is not None:

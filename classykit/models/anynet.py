@@ -54,6 +54,8 @@ class StageSpec(NamedTuple):
 class AnyNetOptions(Config):
     """The keys that `AnyNet` and `RegNet` share."""
 
+    ignored = ("bot_mul",)
+
     stem_type: Literal["simple_stem_in", "res_stem_in", "res_stem_cifar"] = Field(
         "simple_stem_in",
         description="3×3 with stride 2; ResNet's 7×7 with stride 2 and pooling; 3×3 with stride 1 for 32×32 pictures",

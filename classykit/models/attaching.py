@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import nn
 
+from classykit.configs import without_ignored
 from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError, first_line
-from classykit.features import Features, main_tensor
+from classykit.features import Features, main_tensor, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
 from classykit.memory import refuse_weights_of
 from classykit.meta import dtype_of, meta_twin, weightless
@@ -19,6 +22,7 @@ from classykit.models.taps import Reading
 if TYPE_CHECKING:
     from classykit.models.classy_model import ClassyModel
 
+LARGEST_MAP = 256  # positions along an axis that are tried for a head that wants more than there are
 PROBE_BATCH = 11  # unlikely to be a size that a model has by itself, so it marks the batch dimension
 
 
@@ -122,7 +126,7 @@ def heads_fitted(
             raise HeadError(f"The model already has a head {head.unique_id!r}; choose another unique_id.")
         ids.add(head.unique_id)
         if features is not None:
-            _check_fit(head, block, features, output)
+            _check_fit(head, block, features, output, model.input_shape)
         checked.append((block, build or head))
     if device.type != "meta":
         names = " and ".join(repr(head.unique_id) for head in described)
@@ -140,6 +144,8 @@ def _completed(
     if "name" not in config:
         raise ConfigError(f"The head config {dict(config)!r} lacks the key 'name'; list_heads() gives the names.")
     kind, keys = HEADS[config["name"]], dict(config)
+    if kind.Config is not None:
+        keys = without_ignored(kind.Config, keys, f"head {keys.get('unique_id')!r}")
     if features is not None:
         _refuse_misfit(kind, keys.get("unique_id"), block, features)
         for key, value in kind.keys_for(features).items():
@@ -167,8 +173,10 @@ def _refuse_misfit(kind: type[ClassyHead], unique_id: Any, block: str, features:
         )
 
 
-def _check_fit(head: ClassyHead, block: str, features: Features, output: torch.Tensor) -> None:
-    """Raise HeadError when ``head`` cannot take these features, in the words of DESIGN's rule 5."""
+def _check_fit(
+    head: ClassyHead, block: str, features: Features, output: torch.Tensor, input_shape: tuple[int, ...]
+) -> None:
+    """Raise HeadError when ``head`` cannot take these features; warn when it could take those of larger inputs."""
     _refuse_misfit(type(head), head.unique_id, block, features)
     in_plane = getattr(head, "in_plane", None)
     if in_plane is not None and in_plane != features.channels:
@@ -176,13 +184,49 @@ def _check_fit(head: ClassyHead, block: str, features: Features, output: torch.T
             f"head {head.unique_id!r} expects {in_plane} channels, {block} gives {features}: "
             f"use in_plane={features.channels}, or leave it out to have it inferred."
         )
+    twin = meta_twin(head)
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            meta_twin(head)(output.to(dtype_of(head)))
+            twin(output.to(dtype_of(head)))
     except Exception as error:  # whatever a stranger's head raises
-        raise HeadError(
-            f"head {head.unique_id!r} cannot take {block}'s {_kind_words(features)}: {first_line(error)}"
-        ) from None
+        why = f"head {head.unique_id!r} cannot take {block}'s {_kind_words(features)}: {first_line(error)}"
+        needed = _smallest(twin, output.to(dtype_of(head)), features)
+        if needed is None or len(input_shape) != 1 + len(features.spatial):
+            raise HeadError(why) from None
+        sides = zip(needed, features.spatial, input_shape[1:], strict=True)
+        least = (input_shape[0], *(max(math.ceil(n * side / has), side) for n, has, side in sides))
+        warnings.warn(
+            f"{why}. That is what inputs of {shape_text(input_shape)} give it; from about {shape_text(least)} on it "
+            "works, so it is attached.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _smallest(twin: nn.Module, output: torch.Tensor, features: Features) -> tuple[int, ...] | None:
+    """The smallest map, (H, W) or (T, H, W), that a head takes which does not take this one; None where none helps."""
+    if not features.spatial or features.channels_last:
+        return None
+
+    def takes(spatial: list[int]) -> bool:
+        try:
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                twin(output.new_empty(*output.shape[:2], *spatial))
+        except Exception:  # as above
+            return False
+        return True
+
+    large = [max(n, LARGEST_MAP) for n in features.spatial]
+    if not takes(large):
+        return None
+    found = []
+    for axis, has in enumerate(features.spatial):  # each alone, the others large
+        low, high = has - 1, large[axis]  # the smallest lies above the one, and is at most the other
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if takes([*large[:axis], middle, *large[axis + 1 :]]) else (middle, high)
+        found.append(high)
+    return tuple(found)
 
 
 def _kind_words(features: Features) -> str:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from classykit.configs import Config, read_config
+from classykit.configs import Config, read_config, without_ignored
 from classykit.errors import BlockError, ConfigError, HeadError, StateError
 from classykit.features import Features
 from classykit.heads.classy_head import ClassyHead
@@ -25,6 +25,9 @@ from classykit.models.head_dict import HeadDict, is_of_head
 from classykit.models.state import check_state, heads_of, trunk_of
 from classykit.models.taps import Reading, Tap, Taps
 from classykit.wrapped import unwrapped
+
+#: keys that ClassyVision's models took and did nothing with
+IGNORED = ("num_classes", "freeze_trunk")
 
 
 class ClassyModel(nn.Module):
@@ -96,7 +99,9 @@ class ClassyModel(nn.Module):
             model.add_heads_from_configs([] if heads is None else heads)
             return model
 
-        if cls.Config is not None:  # without weights first, heads and all: nothing is allocated for a bad config
+        if cls.Config is not None:
+            keys = without_ignored(cls.Config, keys, str(config.get("name", cls.__name__)), *IGNORED)
+            # without weights first, heads and all: nothing is allocated for a bad config
             refuse_what_cannot_fit(build, str(config.get("name", cls.__name__)))
         return build()
 
@@ -135,7 +140,8 @@ class ClassyModel(nn.Module):
 
     def _read(self, values: Mapping[str, Any]) -> Any:
         """Validate a family's keys; called first in a family's constructor."""
-        read = read_config(self.Config, dict(values), type(self).__name__)
+        values = without_ignored(self.Config, dict(values), type(self).__name__, *IGNORED)
+        read = read_config(self.Config, values, type(self).__name__)
         ClassyModel.__init__(self)
         self._description = copy.deepcopy({"name": type(self).__name__.lower(), **values})
         return read

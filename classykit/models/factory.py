@@ -124,6 +124,6 @@ def build_model(
             if isinstance(error, ClassyKitError):
                 raise
             raise ConfigError(f"{name}: a model of these sizes cannot be allocated: {first_line(error)}") from None
-    given.pop("heads", None)  # the model knows them itself
-    model._description = given
+    # the heads are known to the model itself, and keys that do nothing are no part of it
+    model._description = {key: value for key, value in given.items() if key in model._description}
     return model

@@ -1,9 +1,12 @@
 """classykit.heads.classy_head: which heads there are, what they take, what they say when they get something else."""
 
+import inspect
+
 import pytest
 import torch
 from odd import TB, NothingLarge
 
+from classykit import heads
 from classykit.errors import ConfigError, DeviceError, DuplicateNameError, HeadError, UnknownNameError
 from classykit.features import Features
 from classykit.heads import ClassyHead, build_head, heads_that_fit, list_heads, register_head
@@ -76,3 +79,32 @@ def test_registering():
     with pytest.raises(ConfigError, match="ClassyHead"):
         register_head("no_head")(torch.nn.Linear)
     assert "no_head" not in list_heads()
+
+
+@pytest.mark.parametrize(
+    "name", ["FullyConnectedHead", "FullyConvolutionalLinearHead", "IdentityHead", "VisionTransformerHead"]
+)
+def test_arguments_in_classyvisions_order(name):
+    theirs = getattr(pytest.importorskip("classy_vision.heads"), name)
+    ours = getattr(heads, name)
+    names = ours.positional or tuple(ours.Config.model_fields)
+    assert names == tuple(inspect.signature(theirs.__init__).parameters)[1:]
+
+
+def test_arguments_in_order_and_by_name():
+    head = heads.FullyConnectedHead("cls", 10, in_plane=4, conv_planes=6)
+    assert head(torch.rand(2, 4, 3, 3)).shape == (2, 10)
+    assert head.config == build_head(head.config).config
+    assert heads.VisionTransformerHead("v", 5, 8, 6).layers.head.weight.shape == (8, 6)
+    assert heads.IdentityHead().unique_id == "IdentityHead" and heads.IdentityHead("z").unique_id == "z"
+    for args, keys in ((("a", 1, 2, 3, "relu", False, None, 8), {}), (("a", 3), {"unique_id": "b", "in_plane": 2})):
+        with pytest.raises(ConfigError, match=r"takes, in this order or by name: unique_id, num_classes, in_plane"):
+            heads.FullyConnectedHead(*args, **keys)
+
+
+def test_a_key_that_does_nothing_is_dropped_with_a_warning():
+    config = {"name": "identity", "unique_id": "i", "num_classes": 3, "in_plane": 4, "fork_block": "b"}
+    with pytest.warns(UserWarning, match="'in_plane' does nothing here, as in ClassyVision"):
+        assert "in_plane" not in build_head(config).config
+    with pytest.raises(ConfigError, match="inplane"):
+        build_head({"name": "identity", "unique_id": "i", "inplane": 4})

@@ -13,7 +13,7 @@ from torch import nn
 import classykit as ck
 from classykit import memory
 from classykit.errors import BlockError, ClassyKitError, ConfigError, DeviceError, HeadError, UnknownNameError
-from classykit.heads import FullyConnectedHead, IdentityHead, heads_that_fit, list_heads
+from classykit.heads import ClassyHead, FullyConnectedHead, IdentityHead, heads_that_fit, list_heads
 
 
 def test_every_head_that_fits_runs_at_every_block(light, input_for):
@@ -282,3 +282,26 @@ def test_what_are_no_heads(way, heads, light_configs, everything, assert_same):
         else:
             getattr(model, way)(heads)
     assert_same(before, everything(model))
+
+
+class TestASizeThatWouldDo:
+    """A misfit that depends on the declared size of the input alone is a warning."""
+
+    @pytest.fixture
+    def video(self):
+        return ck.build_model({"name": "r3d_18", "clip_crop_size": 64, "stem_planes": 4, "stage_planes": 4})
+
+    def test_it_is_attached_and_the_smallest_is_said(self, video):
+        block = video.block_names[-1]
+        with pytest.warns(UserWarning, match=r"inputs of 3×16×64×64 give it; from about 3×16×112×112 on it works"):
+            video.attach_head(block, "fully_convolutional_linear", num_classes=5, pool_size=[2, 7, 7])
+        assert video.eval()(torch.rand(1, 3, 16, 112, 112)).shape == (1, 5)
+
+    def test_what_no_size_helps_is_refused(self, video):
+        class Wrong(ClassyHead):
+            def forward(self, x):
+                return x @ torch.ones(3, 5, device=x.device)[: x.shape[-1] * 0]
+
+        with pytest.raises(HeadError, match="cannot take"):
+            video.attach_head(video.block_names[-1], Wrong("wrong"))
+        assert video.get_heads() == {}
