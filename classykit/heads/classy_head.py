@@ -85,15 +85,16 @@ class ClassyHead(nn.Module):
 
     def _read(self, args: Sequence[Any], values: dict[str, Any]) -> Any:
         """Validate a constructor's arguments and remember them as this head's config; called first thing in it."""
-        names = self.positional or tuple(self.Config.model_fields)
+        kind = self.Config or HeadConfig
+        names = self.positional or tuple(kind.model_fields)
         given = dict(zip(names, args, strict=False))
         if len(args) > len(names) or given.keys() & values.keys():
             raise ConfigError(
                 f"{type(self).__name__} takes, in this order or by name: {', '.join(names)}. It was given {len(args)} "
                 f"arguments in order" + (f", and by name {', '.join(values)}." if values else ".")
             )
-        values = without_ignored(self.Config, given | values, type(self).__name__)
-        read = read_config(self.Config, values, f"head {values.get('unique_id', self.registered_name)!r}")
+        values = without_ignored(kind, given | values, type(self).__name__)
+        read = read_config(kind, values, f"head {values.get('unique_id', self.registered_name)!r}")
         nn.Module.__init__(self)
         self.unique_id, self.num_classes = read.unique_id, read.num_classes
         self._config = read.model_dump(exclude_defaults=True, exclude={"unique_id"})

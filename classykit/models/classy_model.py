@@ -140,8 +140,9 @@ class ClassyModel(nn.Module):
 
     def _read(self, values: Mapping[str, Any]) -> Any:
         """Validate a family's keys; called first in a family's constructor."""
-        values = without_ignored(self.Config, dict(values), type(self).__name__, *IGNORED)
-        read = read_config(self.Config, values, type(self).__name__)
+        kind = self.Config or Config
+        values = without_ignored(kind, dict(values), type(self).__name__, *IGNORED)
+        read = read_config(kind, values, type(self).__name__)
         ClassyModel.__init__(self)
         self._description = copy.deepcopy({"name": type(self).__name__.lower(), **values})
         return read
