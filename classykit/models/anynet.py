@@ -219,7 +219,7 @@ class BottleneckTransform(nn.Sequential):
         self.words = f"bottleneck to {stage.inner}{groups}" + (", SE" if reduced is not None else "")
 
 
-class ResidualBlock(nn.Module):
+class ShortcutBlock(nn.Module):
     """``activation(f(x) + shortcut(x))``; the shortcut is a 1×1 convolution where the shape changes."""
 
     has_skip = True
@@ -240,7 +240,7 @@ class ResidualBlock(nn.Module):
         return self.activation(out)
 
 
-class BasicBlock(ResidualBlock):
+class ResBasicBlock(ShortcutBlock):
     """Two 3×3 convolutions with a shortcut."""
 
     block_type = "basic block 3×3, 3×3"
@@ -249,7 +249,7 @@ class BasicBlock(ResidualBlock):
         super().__init__(cfg, width_in, stride, stage, BasicTransform)
 
 
-class BottleneckBlock(ResidualBlock):
+class ResBottleneckBlock(ShortcutBlock):
     """1×1, 3×3 in groups, 1×1, with a shortcut."""
 
     def __init__(self, cfg: AnyNetOptions, width_in: int, stride: int, stage: StageSpec):
@@ -257,7 +257,7 @@ class BottleneckBlock(ResidualBlock):
         self.block_type = self.f.words
 
 
-class LinearBottleneckBlock(nn.Module):
+class ResBottleneckLinearBlock(nn.Module):
     """A bottleneck that ends without an activation; a shortcut only where the shape stays (arXiv 2103.06877)."""
 
     def __init__(self, cfg: AnyNetOptions, width_in: int, stride: int, stage: StageSpec):
@@ -275,9 +275,9 @@ class LinearBottleneckBlock(nn.Module):
 
 BLOCKS = {
     "vanilla_block": VanillaBlock,
-    "res_basic_block": BasicBlock,
-    "res_bottleneck_block": BottleneckBlock,
-    "res_bottleneck_linear_block": LinearBottleneckBlock,
+    "res_basic_block": ResBasicBlock,
+    "res_bottleneck_block": ResBottleneckBlock,
+    "res_bottleneck_linear_block": ResBottleneckLinearBlock,
 }
 
 

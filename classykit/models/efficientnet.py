@@ -16,7 +16,7 @@ from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
 
 
-class StageSpec(NamedTuple):
+class MBConvStage(NamedTuple):
     """One row of the paper's table 1, before scaling."""
 
     repeats: int
@@ -28,13 +28,13 @@ class StageSpec(NamedTuple):
 
 
 STAGES = [
-    StageSpec(1, 3, 1, 1, 32, 16),
-    StageSpec(2, 3, 2, 6, 16, 24),
-    StageSpec(2, 5, 2, 6, 24, 40),
-    StageSpec(3, 3, 2, 6, 40, 80),
-    StageSpec(3, 5, 1, 6, 80, 112),
-    StageSpec(4, 5, 2, 6, 112, 192),
-    StageSpec(1, 3, 1, 6, 192, 320),
+    MBConvStage(1, 3, 1, 1, 32, 16),
+    MBConvStage(2, 3, 2, 6, 16, 24),
+    MBConvStage(2, 5, 2, 6, 24, 40),
+    MBConvStage(3, 3, 2, 6, 40, 80),
+    MBConvStage(3, 5, 1, 6, 80, 112),
+    MBConvStage(4, 5, 2, 6, 112, 192),
+    MBConvStage(1, 3, 1, 6, 192, 320),
 ]
 SE_RATIO = 0.25  # of a block's input channels
 

@@ -73,10 +73,7 @@ def convert_state(
     Nothing is compared: a wrong key in ``keys`` shows in the logits only. Without a classifier in the state, the
     model has no head.
     """
-    renamed = rename(state, layout.rules(state), what)
-    positions = renamed.get("encoder.pos_embedding")
-    if isinstance(positions, torch.Tensor) and positions.ndim == 3:
-        renamed["encoder.pos_embedding"] = positions.permute(1, 0, 2)  # (1, L, C) -> (L, 1, C)
+    renamed = layout.laid_out(rename(state, layout.rules(state), what))
     head_state = {k.removeprefix("head."): renamed.pop(k) for k in list(renamed) if k.startswith("head.")}
     converted = f"{what}, converted to {name},"
     head = None

@@ -27,6 +27,7 @@ class Layout:
         families: the classes of ours that it can become.
         sign: a regular expression; a state has this layout when it matches one of its keys.
         rules: the key map of a state.
+        laid_out: what the renamed state becomes where its tensors have another order of dimensions than ours.
         classifier: dotted path of the source's classifier.
         head: the registered head that stands for it, None when our trunk has its own.
         head_keys: the head's keys that its renamed state shows.
@@ -46,6 +47,7 @@ class Layout:
     families: tuple[str, ...]
     sign: str
     rules: Callable[[State], list[Rule]]
+    laid_out: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]] = lambda renamed: renamed
     classifier: str = "fc"
     head: str | None = "fully_connected"
     head_keys: Callable[[State], dict[str, Any]] = lambda head_state: {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import torch
+
 from classykit.errors import WeightsError
 from classykit.weights.family_weights import FamilyWeights, register_weights
 from classykit.weights.keymaps import Rule
@@ -41,6 +43,13 @@ _OF_TIMM: list[Rule] = [
 ]
 
 
+def _positions_first(renamed: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    positions = renamed.get("encoder.pos_embedding")
+    if positions is None or positions.ndim != 3:
+        return renamed
+    return {**renamed, "encoder.pos_embedding": positions.permute(1, 0, 2)}  # (1, L, C) -> (L, 1, C)
+
+
 def _refuse_unseen_pooling(name: str, state: State) -> dict[str, Any]:
     if "cls_token" in state:
         return {}
@@ -75,6 +84,7 @@ _TORCHVISION = Layout(
     families=("VisionTransformer",),
     sign=r"encoder\.layers\.encoder_layer_0\.",
     rules=lambda state: OF_TORCHVISION,
+    laid_out=_positions_first,
     classifier="heads.head",
     head="vision_transformer_head",
     head_keys=_head_keys,
@@ -87,6 +97,7 @@ _TIMM = Layout(
     families=("VisionTransformer",),
     sign=r"blocks\.0\.attn\.qkv\.",
     rules=lambda state: _OF_TIMM,
+    laid_out=_positions_first,
     classifier="head",
     head="vision_transformer_head",
     not_ours=(
