@@ -22,7 +22,7 @@ _WHERE = {
     "load_pretrained": "classykit.weights",
     "load_image": "classykit.images",
     "sample_images": "classykit.images",
-    "preprocess": "classykit.images",
+    "preprocess": "classykit.inputs",
     "moving_shapes": "classykit.clips",
     "preprocess_clip": "classykit.clips",
     "inspect": "classykit.inspecting.inspection",

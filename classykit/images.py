@@ -1,7 +1,7 @@
-"""Pictures: sample photographs, loading from anything, and preparing them for a model.
+"""Pictures: sample photographs, loading from anything, and how they are prepared.
 
->>> from classykit.images import load_image, preprocess
->>> preprocess(load_image("cat"), None).shape
+>>> from classykit.images import Preprocessing, load_image
+>>> Preprocessing()(load_image("cat")).shape
 torch.Size([1, 3, 224, 224])
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from classykit.errors import ConfigError, ImageError, suggest
+from classykit.errors import ConfigError, suggest
 from classykit.image_loading import MAX_PIXELS, load_image
 from classykit.samples import SampleImage, sample_images
 
@@ -27,7 +27,6 @@ __all__ = [
     "Preprocessing",
     "SampleImage",
     "load_image",
-    "preprocess",
     "sample_images",
 ]
 
@@ -158,44 +157,6 @@ class Preprocessing:
                     f"Preprocessing has no setting {key!r}.{suggest(key, known)} It has {', '.join(known)}."
                 )
         return cls(**settings)
-
-
-def preprocess(image: Any, model: Any = None) -> torch.Tensor:
-    """A picture as the input that `model` was made for.
-
-    Args:
-        image: Anything `load_image` takes: ``"cat"``, a path, a PIL image, an array, a tensor, bytes.
-        model: A model. Its own ``preprocessing`` is used when it has one, as models with trained weights do;
-            otherwise ImageNet's mean and std at ``model.input_shape``. None means 224 x 224.
-
-    Returns:
-        A float32 CPU tensor of shape (1, 3, height, width).
-
-    Raises:
-        ImageError: when the picture cannot be read, or the model does not take 3-channel pictures.
-
-    >>> preprocess("coffee").shape
-    torch.Size([1, 3, 224, 224])
-    """
-    recipe = getattr(model, "preprocessing", None)
-    if isinstance(recipe, Preprocessing):
-        return recipe(image)
-    if recipe is not None:
-        # Going on with ImageNet's numbers would give plausible labels, and wrong ones.
-        raise ImageError(
-            f"The model's preprocessing is a {type(recipe).__name__}, not a classykit.images.Preprocessing: "
-            "set model.preprocessing to one, or to None for ImageNet's, or prepare the input yourself."
-        )
-    shape = getattr(model, "input_shape", None) or (3, 224, 224)
-    if len(shape) != 3 or shape[0] != 3 or not all(isinstance(s, int) and s > 0 for s in shape):
-        what = {1: "a vector", 4: "a clip or volume"}.get(len(shape), "something else")
-        what = f"a picture of {shape[0]} channels" if len(shape) == 3 else what
-        raise ImageError(
-            f"{type(model).__name__} takes {what}, input_shape {tuple(shape)}, and preprocess makes pictures "
-            "of 3 channels: build the input tensor yourself, for example "
-            f"torch.rand(1, {', '.join(map(str, shape))})."
-        )
-    return Preprocessing(size=(shape[1], shape[2]))(image)
 
 
 def _is_finite(value: Any) -> bool:

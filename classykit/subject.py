@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from classykit.errors import BlockError, ConfigError, DeviceError
+from classykit.inputs import input_shape_of
 from classykit.models.blocks import resolve_block
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import named_config
@@ -86,12 +87,6 @@ def name_of(module: nn.Module) -> str:
     config = getattr(module, "config", None)
     name = config.get("name") if isinstance(config, Mapping) else None
     return name if isinstance(name, str) else type(module).__name__
-
-
-def input_shape_of(module: nn.Module) -> tuple[int, ...] | None:
-    """Shape of one input, without the batch, where a module says so by an ``input_shape``; else None."""
-    shape = getattr(module, "input_shape", None)
-    return shape if isinstance(shape, tuple) and all(isinstance(n, int) for n in shape) else None
 
 
 def refuse_without_weights(module: nn.Module) -> None:

@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from classykit.errors import ConfigError, ImageError
-from classykit.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, load_image, preprocess
+from classykit.errors import ConfigError
+from classykit.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, load_image
+from classykit.inputs import preprocess
 
 pytestmark = pytest.mark.filterwarnings("error")
 RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
@@ -125,56 +126,3 @@ def test_a_recipe_is_a_value():
 def test_a_recipe_that_makes_no_sense(settings, words):
     with pytest.raises(ConfigError, match=words):
         Preprocessing.from_dict(settings)
-
-
-# --- preprocess(image, model) ------------------------------------------------------------------------------
-
-
-class Model(torch.nn.Module):
-    def __init__(self, **attributes):
-        super().__init__()
-        for name, value in attributes.items():
-            setattr(self, name, value)
-
-
-@pytest.mark.parametrize(
-    "model, side",
-    [
-        (None, 224),
-        (Model(), 224),
-        (Model(input_shape=None), 224),
-        (Model(input_shape=(3, 64, 64)), 64),
-        (Model(input_shape=torch.Size([3, 64, 64]), preprocessing=None), 64),
-        (Model(input_shape=(3, 64, 64), preprocessing=Preprocessing(size=96)), 96),
-    ],
-)
-def test_preprocess_follows_the_model(model, side):
-    assert preprocess("cat", model).shape == (1, 3, side, side)
-
-
-def test_preprocess_uses_the_models_own_numbers():
-    assert torch.equal(preprocess("cat", Model(preprocessing=LITE)), LITE("cat"))
-    assert not torch.equal(preprocess("cat"), LITE("cat"))
-
-
-def test_preprocess_of_a_rectangle():
-    assert preprocess("cat", Model(input_shape=(3, 48, 64))).shape == (1, 3, 48, 64)
-
-
-@pytest.mark.parametrize(
-    "shape, words",
-    [
-        ((64,), r"takes a vector, input_shape \(64,\).*torch.rand\(1, 64\)"),
-        ((1, 28, 28), "a picture of 1 channels"),
-        ((3, 8, 112, 112), "a clip"),
-        ((16, 32), "something else"),
-    ],
-)
-def test_preprocess_for_a_model_that_takes_no_pictures(shape, words):
-    with pytest.raises(ImageError, match=words):
-        preprocess("cat", Model(input_shape=shape))
-
-
-def test_preprocess_does_not_guess_around_a_foreign_recipe():
-    with pytest.raises(ImageError, match=r"preprocessing is a dict, not a"):
-        preprocess("cat", Model(preprocessing={"mean": 0}))

@@ -15,7 +15,8 @@ from classykit.errors import ConfigError
 from classykit.experiment import Experiment
 from classykit.exploring.explored import Explored
 from classykit.features import MAP3D, Features
-from classykit.images import Preprocessing, preprocess
+from classykit.images import Preprocessing
+from classykit.inputs import preprocess
 from classykit.inspecting.report import Inspection
 from classykit.measuring.profile_blocks import Profile, profile_blocks
 from classykit.models.classy_model import ClassyModel

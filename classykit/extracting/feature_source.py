@@ -18,7 +18,8 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 from classykit.errors import ConfigError, ImageError
 from classykit.extracting.digests import digest_of
 from classykit.extracting.picture_folder import Folder
-from classykit.images import Preprocessing, preprocess
+from classykit.images import Preprocessing
+from classykit.inputs import preprocess
 
 _INPUTS = ("image", "img", "pixel_values", "video", "input", "x")
 _LABELS = ("label", "labels", "target")

@@ -16,6 +16,7 @@ from classykit.configs import Config, read_config, without_ignored
 from classykit.errors import BlockError, ConfigError, HeadError, StateError
 from classykit.features import Features
 from classykit.heads.classy_head import ClassyHead
+from classykit.inputs import input_shape_of, preprocessing_of
 from classykit.memory import refuse_what_cannot_fit
 from classykit.meta import dtype_of
 from classykit.models.attaching import blocks_that_run, heads_fitted, probe
@@ -115,7 +116,8 @@ class ClassyModel(nn.Module):
 
         Args:
             model: takes one batched tensor.
-            input_shape: shape of one input without the batch, default (3, 224, 224).
+            input_shape: shape of one input without the batch; default: what the model says itself, as timm's and
+                transformers' do, else (3, 224, 224).
             model_depth: kept for compatibility, unused.
         """
         if not isinstance(model, nn.Module):
@@ -437,7 +439,8 @@ class Adapter(ClassyModel):
     def __init__(self, model: nn.Module, input_shape: tuple[int, ...] | None):
         super().__init__()
         self.model = model
-        self._input_shape = tuple(input_shape) if input_shape is not None else super().input_shape
+        self._input_shape = tuple(input_shape or input_shape_of(model) or super().input_shape)
+        self.preprocessing = preprocessing_of(model)
         self._description = {"name": type(model).__name__}
         self._order: list[str] | None = None  # worked out when first asked for
 

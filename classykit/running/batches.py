@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from classykit.errors import ConfigError, ShapeError
-from classykit.images import preprocess
+from classykit.inputs import preprocess
 
 
 class Batches:

@@ -11,13 +11,14 @@ from torch import nn
 
 from classykit.errors import ClassyKitError, ShapeError, first_line
 from classykit.harmless import harmless
+from classykit.inputs import input_shape_of
 from classykit.inspecting.inspection import inspect
 from classykit.inspecting.report import Inspection
 from classykit.meta import dtype_of
 from classykit.models.classy_model import ClassyModel
 from classykit.running.memory_fit import allocate, is_out_of_memory
 from classykit.running.placement import Place, choose
-from classykit.subject import UNTRAINED, Subject, input_shape_of, subject_of
+from classykit.subject import UNTRAINED, Subject, subject_of
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from torch import nn
 from classykit.errors import ClassyKitError, ConfigError, WeightsError
 from classykit.harmless import harmless
 from classykit.heads.classy_head import ClassyHead
+from classykit.inputs import preprocessing_of
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.weights.assign import assign
@@ -45,6 +46,7 @@ def convert_module(name: str, source: nn.Module) -> ClassyModel:
     if layout.head is not None and head is None:
         raise WeightsError(f"This {where} has no classifier, so there are no logits to keep: build it with one.")
     classifiers = [m for m in (model if head is None else head).modules() if isinstance(m, nn.Linear)][-1:]
+    model.preprocessing = preprocessing_of(source)
     _compare(model, source, (classifiers[0], source.get_submodule(layout.classifier)), what)
     return model
 

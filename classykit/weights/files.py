@@ -15,8 +15,6 @@ from safetensors import SafetensorError, safe_open
 
 from classykit.errors import WeightsError
 
-_WRAPPINGS = ("state_dict", "model")  # under which training scripts keep the weights
-
 
 def read_file(path: Path) -> dict[str, Any]:
     """What a ``.safetensors`` file, or one that ``torch.save`` wrote, holds.
@@ -56,29 +54,6 @@ def read_file(path: Path) -> dict[str, Any]:
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path} holds a {type(content).__name__}, not a dict of weights.")
     return dict(content)
-
-
-def plain_state(content: Mapping[str, Any], what: str) -> dict[str, torch.Tensor]:
-    """The weights in what a file holds: a dict of tensors, or one under ``state_dict`` or ``model``.
-
-    The prefix ``module.`` of data-parallel training is dropped. Raises WeightsError when there is no such dict.
-    """
-    state = content
-    for wrapping in _WRAPPINGS:
-        inner = state.get(wrapping)
-        if isinstance(inner, Mapping):
-            state = inner
-    if not state:
-        raise WeightsError(f"{what} is empty.")
-    odd = [key for key, value in state.items() if not (isinstance(key, str) and isinstance(value, torch.Tensor))]
-    if odd:
-        raise WeightsError(
-            f"{what} is no state: a dict of tensors, itself or under {' or '.join(map(repr, _WRAPPINGS))}, was looked "
-            f"for, and under {odd[0]!r} is a {type(state[odd[0]]).__name__}."
-        )
-    if all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
-    return dict(state)
 
 
 def sha256(path: Path) -> str:

@@ -10,10 +10,11 @@ import torch
 from classykit.errors import WeightsError, suggest
 from classykit.models.classy_model import ClassyModel
 from classykit.weights.family_weights import known_weights
-from classykit.weights.files import plain_state, read_file, sha256
+from classykit.weights.files import read_file, sha256
 from classykit.weights.labels import imagenet_labels
 from classykit.weights.local import load_file, load_state
 from classykit.weights.published import TorchvisionWeights
+from classykit.weights.training_state import weights_in
 
 
 def load_torchvision(name: str, weights: str | None) -> ClassyModel:
@@ -27,11 +28,11 @@ def load_torchvision(name: str, weights: str | None) -> ClassyModel:
     return equip(model, entry)
 
 
-def load_local(name: str, path: Path) -> ClassyModel:
+def load_local(name: str, path: Path, which: str | None = None) -> ClassyModel:
     """``name`` with a file's weights; one of torchvision's own comes with its preprocessing and labels, too."""
     entry = next((e for e in published_files() if e.file == path.name and e.name == name), None)
     if entry is None or not os.path.isfile(path):
-        return load_file(name, path)
+        return load_file(name, path, which)
     _check(entry, path)
     return equip(load_file(name, path), entry)
 
@@ -73,7 +74,7 @@ def _folder() -> Path:
 
 def _cached(entry: TorchvisionWeights, path: Path) -> dict[str, torch.Tensor]:
     _check(entry, path)
-    return plain_state(read_file(path), str(path))
+    return weights_in(read_file(path), str(path))
 
 
 def _check(entry: TorchvisionWeights, path: Path) -> None:
@@ -100,4 +101,4 @@ def _download(entry: TorchvisionWeights, path: Path) -> dict[str, torch.Tensor]:
             f"{entry.url} could not be had: {reason}. Get it elsewhere and put it into {path.parent}, as {entry.file}; "
             f'or ask for load_pretrained({entry.name!r}, source="path/to/{entry.file}"). Nothing was changed.'
         ) from None
-    return plain_state(content, entry.file)
+    return weights_in(content, entry.file)

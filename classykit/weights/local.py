@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from classykit.errors import ConfigError, StateError, WeightsError
+from classykit.errors import ClassyKitError, ConfigError, StateError, WeightsError
 from classykit.models.checkpoint import load_checkpoint
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import build_model
@@ -16,13 +17,17 @@ from classykit.weights.assign import assign
 from classykit.weights.classy import find_state, load_classy
 from classykit.weights.convert import check_family, convert_state
 from classykit.weights.family_weights import layouts
-from classykit.weights.files import plain_state, read_file
+from classykit.weights.files import read_file
 from classykit.weights.layouts import Layout
+from classykit.weights.training_state import unprefixed, weights_in
 from classykit.weights.visible import config_of
 
 
-def load_file(name: str, path: Path) -> ClassyModel:
-    """``name`` with the weights of a file; WeightsError, with the reason, when that cannot be."""
+def load_file(name: str, path: Path, which: str | None = None) -> ClassyModel:
+    """``name`` with the weights of a file; WeightsError, with the reason, when that cannot be.
+
+    ``which`` chooses between raw and averaged weights (see `weights_in`).
+    """
     content = read_file(path)
     what = str(path)
     if "classykit" in content and "state" in content:
@@ -30,11 +35,12 @@ def load_file(name: str, path: Path) -> ClassyModel:
     classy = find_state(content)
     if classy is not None:
         return load_classy(name, *classy, what)
-    return load_state(name, plain_state(content, what), what)
+    return load_state(name, weights_in(content, what, which), what)
 
 
 def load_state(name: str, state: Mapping[str, torch.Tensor], what: str) -> ClassyModel:
     """``name`` with the weights of a bare state, in the keys of torchvision, timm, ClassyVision or ours."""
+    state = unprefixed(dict(state), partial(_is_known, name), what)
     layout = _layout_of(state, what)
     if layout is None:
         return _load_own_keys(name, state, what)
@@ -42,6 +48,19 @@ def load_state(name: str, state: Mapping[str, torch.Tensor], what: str) -> Class
     layout.refuse(state, what)
     model, _ = convert_state(name, state, layout, layout.of_file(name, state), what)
     return model
+
+
+def _is_known(name: str, state: Mapping[str, torch.Tensor]) -> bool:
+    """Whether these are keys of another library's, or of ``name`` as it is built here."""
+    if any(layout.matches(state) for layout in layouts()):
+        return True
+    if any(is_of_head(key) for key in state):
+        return True  # of a model of ours, which is said there
+    try:
+        own = build_model(name, device="meta", **config_of(name, state)).trunk_state()
+    except ClassyKitError:
+        return False
+    return not state.keys().isdisjoint(own)
 
 
 def _layout_of(state: Mapping[str, torch.Tensor], what: str) -> Layout | None:

@@ -10,10 +10,11 @@ from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import build_model
 from classykit.weights.assign import assign
 from classykit.weights.family_weights import known_weights, weights_of
-from classykit.weights.files import plain_state, read_file, sha256
+from classykit.weights.files import read_file, sha256
 from classykit.weights.keymaps import rename
 from classykit.weights.labels import imagenet_labels
 from classykit.weights.published import PackagedWeights
+from classykit.weights.training_state import weights_in
 
 
 def packaged_weights() -> dict[str, PackagedWeights]:
@@ -31,7 +32,7 @@ def load_packaged(name: str) -> ClassyModel:
     _check(path, packaged)
     model = build_model(name, device="meta")
     rules = next(weights_of(type(model))).packaged_rules(model.block_names)
-    assign(model, rename(plain_state(read_file(path), str(path)), rules, packaged.package), packaged.package)
+    assign(model, rename(weights_in(read_file(path), str(path)), rules, packaged.package), packaged.package)
     model.preprocessing, model.labels = packaged.preprocessing, imagenet_labels()
     model.weights = packaged.trained_on
     return model.eval()

@@ -24,7 +24,11 @@ _SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".torch", ".ckpt", ".tar")
 
 
 def load_pretrained(
-    name: str, source: nn.Module | str | os.PathLike[str] | None = None, *, weights: str | None = None
+    name: str,
+    source: nn.Module | str | os.PathLike[str] | None = None,
+    *,
+    weights: str | None = None,
+    which: str | None = None,
 ) -> ClassyModel:
     """A model with trained weights, in eval mode.
 
@@ -40,13 +44,17 @@ def load_pretrained(
               the family has none of its own.
             - ``"torchvision"``: its checkpoint, downloaded into torch's hub folder unless it lies there; its sha256
               is checked. torchvision need not be installed. ``"timm"``: the same through timm, which must be.
-            - A path: a ``.pth``, ``.pt``, ``.bin`` or ``.safetensors`` file, read as data only. Its keys show whether
+            - A path: a ``.pth``, ``.pt``, ``.bin`` or ``.safetensors`` file, read as data only, as training scripts
+              write it: the weights may lie under ``state_dict``, ``model_ema`` and the like, and their keys begin
+              with ``module.``, ``_orig_mod.`` or ``backbone.``; what was taken is logged. The keys show whether
               it is torchvision's, timm's, ClassyVision's (a checkpoint, its heads included) or this kit's. The
               number of classes is the file's. Settings that no weight shows (epsilon, activation) are the
               library's for that name, in a ClassyVision checkpoint its config's. A file without a classifier
               gives a model without a head.
         weights: which of several, in the library's own words: torchvision's "IMAGENET1K_V1", timm's tag "a1_in1k".
             Default: the library's default.
+        which: "raw" or "averaged", of a file that has both; or the key under which the weights lie. Default: the
+            averaged ones, which a warning says.
 
     Returns:
         A model that carries ``preprocessing`` (so that `classykit.preprocess` does the right thing), ``labels``
@@ -73,6 +81,8 @@ def load_pretrained(
     of_library = isinstance(source, str) and source in ("torchvision", "timm")
     if weights is not None and not (isinstance(weights, str) and of_library):
         raise WeightsError(f'weights = {weights!r} goes with source="torchvision" or source="timm".')
+    if which is not None and (source is None or of_library or isinstance(source, nn.Module)):
+        raise WeightsError(f"which = {which!r} goes with the path of a file.")
     if isinstance(source, nn.Module):
         return convert_module(name, unwrapped(source))
     if source is None:
@@ -84,7 +94,7 @@ def load_pretrained(
             "ClassyVision publishes no weights at an address of its own: it writes checkpoints of one's own training. "
             f'With such a file: load_pretrained({name!r}, source="path/to/checkpoint.torch").'
         )
-    return load_local(name, _path(name, source))
+    return load_local(name, _path(name, source), which)
 
 
 def _packaged(name: str) -> ClassyModel:

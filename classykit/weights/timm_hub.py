@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import math
 import urllib.error
 import urllib.request
 from typing import Any
 
 from classykit.errors import MissingDependencyError, WeightsError, first_line
-from classykit.images import Preprocessing
+from classykit.inputs import timm_preprocessing
 from classykit.models.classy_model import ClassyModel
 from classykit.weights.convert import convert_module
 from classykit.weights.family_weights import known_weights
@@ -48,7 +47,7 @@ def load_timm(name: str, weights: str | None) -> ClassyModel:
     source = _create(timm, name, wanted, cfg)
     model = convert_module(name, source)
     cfg = source.pretrained_cfg
-    model.preprocessing = _preprocessing(cfg)
+    model.preprocessing = timm_preprocessing(cfg)
     model.labels = imagenet_labels() if cfg["num_classes"] == 1000 else None
     model.weights = f"timm {cfg['architecture']}.{cfg['tag']}"
     return model
@@ -98,19 +97,3 @@ def _cache() -> str:
         return importlib.import_module("huggingface_hub").constants.HF_HUB_CACHE
     except (ImportError, AttributeError):
         return "timm's cache"
-
-
-def _preprocessing(cfg: Any) -> Preprocessing | None:
-    """How timm prepares a picture for these weights; None for what `Preprocessing` cannot express."""
-    _, height, width = cfg["input_size"]
-    known = cfg["crop_mode"] in ("center", "squash") and cfg["interpolation"] in ("bicubic", "bilinear")
-    if not known or height != width:
-        return None
-    resize = math.floor(height / cfg["crop_pct"])
-    return Preprocessing(
-        size=height,
-        mean=tuple(cfg["mean"]),
-        std=tuple(cfg["std"]),
-        interpolation=cfg["interpolation"],
-        resize=resize if cfg["crop_mode"] == "center" else (resize, resize),
-    )

@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import save_file
 
 import classykit as ck
-from classykit.errors import ClassyKitError, WeightsError
+from classykit.errors import WeightsError
 from classykit.weights import files
+from classykit.weights.training_state import weights_in
 
 STATE = {"a": torch.arange(3.0), "b": torch.zeros(2, 2)}
 
@@ -92,26 +93,5 @@ def test_a_folder_names_its_files(tmp_path):
 @pytest.mark.parametrize("name", ["a.pth", "a.pt", "a.bin", "a.torch", "a.safetensors"])
 def test_what_can_be_read(name, tmp_path):
     (save_file if name.endswith("safetensors") else torch.save)(STATE, tmp_path / name)
-    state = files.plain_state(files.read_file(tmp_path / name), name)
+    state = weights_in(files.read_file(tmp_path / name), name)
     assert state.keys() == STATE.keys() and all(torch.equal(state[k], v) for k, v in STATE.items())
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        STATE,
-        {"state_dict": STATE, "epoch": 3},
-        {"model": STATE, "optimizer": {}},
-        {"model": {f"module.{k}": v for k, v in STATE.items()}},
-    ],
-)
-def test_wrappings_are_taken_off(content):
-    assert files.plain_state(content, "it") == STATE
-
-
-@pytest.mark.parametrize(
-    "content, words", [({}, "it is empty"), ({"epoch": 3}, "under 'epoch' is a int"), ({3: STATE["a"]}, "under 3")]
-)
-def test_what_is_no_state(content, words):
-    with pytest.raises(ClassyKitError, match=words):
-        files.plain_state(content, "it")

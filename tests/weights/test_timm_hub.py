@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 import classykit as ck
 from classykit.errors import WeightsError
+from classykit.inputs import timm_preprocessing
 from classykit.weights import imagenet_labels, timm_hub
 
 timm = pytest.importorskip("timm")
@@ -103,9 +104,9 @@ def test_every_name_has_published_weights_with_a_classifier():
     for ours, theirs in timm_hub.timm_names().items():
         cfg = timm.models.get_pretrained_cfg(theirs)
         assert ours in ck.list_models() and cfg.hf_hub_id and cfg.num_classes == 1000
-        recipe = timm_hub._preprocessing(cfg.to_dict())
+        recipe = timm_preprocessing(cfg.to_dict())
         assert recipe is not None and recipe.size == cfg.input_size[-1]
-        assert timm_hub._preprocessing({**cfg.to_dict(), "crop_mode": "border"}) is None
+        assert timm_preprocessing({**cfg.to_dict(), "crop_mode": "border"}) is None
 
 
 @pytest.mark.slow
