@@ -6,7 +6,6 @@ changed in the copy; parameters and buffers become meta tensors, so nothing is a
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +14,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
+
+from classykit.copies import copied, put_hooks
 
 # What fills a tensor with initial values: on the meta device there is nothing to fill, and torch takes a
 # millisecond to find that out
@@ -52,21 +53,22 @@ _MAKES = _device_constructors()
 def meta_twin(module: nn.Module, without: nn.Module | None = None) -> nn.Module:
     """Return a copy of ``module`` in eval mode whose tensors all live on the meta device.
 
-    Hooks of the user are left out of the copy: they may print, count or move data. So is the submodule
-    ``without``, whose place an empty module takes.
-    Raises whatever ``copy.deepcopy`` raises for a module that cannot be copied.
+    Hooks of the user's that run in a forward pass are there, and act on the copy alone (see
+    `classykit.copies.put_hooks`); locks, files and the like are shared. The submodule ``without`` is left out: an
+    empty module takes its place. Raises whatever ``copy.deepcopy`` raises for a module that cannot be copied.
 
     >>> meta_twin(nn.Linear(2, 3))(torch.empty(5, 2, device="meta")).shape
     torch.Size([5, 3])
     """
-    memo: dict[int, object] = {} if without is None else {id(without): nn.Module()}
+    memo: dict[int, Any] = {} if without is None else {id(without): nn.Module()}
     for part in module.modules():
         for tensor in _tensors_of(part):
             if id(tensor) not in memo:
                 memo[id(tensor)] = _to_meta(tensor)
         for hooks in _hooks_of(part):
             memo[id(hooks)] = OrderedDict()
-    twin = copy.deepcopy(module, memo)
+    twin = copied(module, memo)
+    put_hooks(module, twin, memo)
     for part in twin.modules():
         part.training = False
     return twin
@@ -80,12 +82,12 @@ def shared_twin(module: nn.Module) -> nn.Module:
     >>> twin is layer, twin.weight is layer.weight
     (False, True)
     """
-    memo: dict[int, object] = {}
+    memo: dict[int, Any] = {}
     for part in module.modules():
         memo.update((id(tensor), tensor) for tensor in _tensors_of(part))
         # the dicts are copied, so that the copy's hooks are its own; what they call is not
         memo.update((id(hooks), OrderedDict(hooks)) for hooks in _hooks_of(part))
-    return copy.deepcopy(module, memo)
+    return copied(module, memo)
 
 
 def _tensors_of(part: nn.Module) -> Iterator[torch.Tensor]:

@@ -29,6 +29,7 @@ def everywhere(module):
 class TestMetaTwin:
     def test_all_of_its_tensors_are_weightless_and_none_of_the_modules(self, everything, assert_same):
         module = Keeper()
+        meta_twin(module)(empty_input((4,), 3))  # what torch loads at the first pass adds a filter of warnings
         before = everything(module)
         twin = meta_twin(module)
         assert all(t.is_meta for t in everywhere(twin)) and not any(t.is_meta for t in everywhere(module))
@@ -41,7 +42,7 @@ class TestMetaTwin:
         module = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()).train()
         assert not any(part.training for part in meta_twin(module).modules()) and module[1].training
 
-    def test_it_has_none_of_the_users_hooks(self):
+    def test_the_users_hooks_act_on_it_alone(self):
         module, ran = nn.Linear(2, 3), []
         module.register_forward_hook(lambda *a: ran.append(1))
         module.register_forward_pre_hook(lambda *a: ran.append(1))

@@ -68,15 +68,26 @@ class Trace:
 # Work that is no multiply-accumulate by convention (element by element, pooling, normalisation, moving data):
 # known to cost 0 MACs, so no gap in the count. Views and in-place forms are recognised by their schema.
 _FREE = set(
-    """_adaptive_avg_pool2d _adaptive_avg_pool3d _softmax _log_softmax _to_copy _unsafe_view adaptive_max_pool2d
-    amax amin any arange argmax avg_pool2d avg_pool3d bernoulli cat clone constant_pad_nd copy cumsum detach empty
-    empty_like eq fill flip full full_like gather ge gt index index_select le lift_fresh lt max
-    max_pool2d_with_indices max_pool3d_with_indices mean min native_batch_norm _native_batch_norm_legit
-    _native_batch_norm_legit_no_training native_dropout native_group_norm native_layer_norm ne new_empty new_zeros
-    ones ones_like pad rand randn reflection_pad2d repeat roll scalar_tensor scatter select_backward slice stack
-    sum topk tril triu upsample_bicubic2d upsample_bilinear2d upsample_nearest2d var_mean zeros zeros_like
-    _safe_softmax argsort sort where native_channel_shuffle channel_shuffle pixel_shuffle linalg_vector_norm
-    hardswish hardsigmoid _local_scalar_dense nonzero im2col col2im unsafe_split unsafe_chunk pixel_unshuffle
+    """_adaptive_avg_pool2d _adaptive_avg_pool3d _assert_async _assert_scalar _fused_rms_norm _local_scalar_dense
+    _log_softmax _native_batch_norm_legit _native_batch_norm_legit_no_training _prelu_kernel
+    _record_function_enter _record_function_enter_new _record_function_exit _safe_softmax _softmax _to_copy
+    _unique2 _unsafe_view _upsample_bicubic2d_aa _upsample_bilinear2d_aa _upsample_nearest_exact1d
+    _upsample_nearest_exact2d _upsample_nearest_exact3d _weight_norm_interface adaptive_max_pool2d
+    adaptive_max_pool3d all amax amin aminmax any arange argmax argsort avg_pool2d avg_pool3d bernoulli bincount
+    bucketize cat channel_shuffle clone col2im constant_pad_nd copy count_nonzero cumprod cumsum detach
+    diag_embed dist embedding empty empty_like empty_strided eq equal eye fill flip floor_divide full full_like
+    gather ge glu gt hardsigmoid hardswish histc im2col index index_add index_copy index_fill index_put
+    index_select isin kthvalue le lerp lift_fresh linalg_vector_norm linspace logcumsumexp logspace logsumexp lt
+    masked_fill masked_scatter masked_select max max_pool2d_with_indices max_pool3d_with_indices mean median min
+    mode multinomial nansum native_batch_norm native_channel_shuffle native_dropout native_group_norm
+    native_layer_norm ne new_empty new_empty_strided new_full new_ones new_zeros nms nonzero norm normal one_hot
+    ones ones_like pad pixel_shuffle pixel_unshuffle prod rand rand_like randint randint_like randn randn_like
+    random randperm reflection_pad1d reflection_pad2d reflection_pad3d renorm repeat replication_pad1d
+    replication_pad2d replication_pad3d roll rot90 scalar_tensor scatter scatter_add scatter_reduce searchsorted
+    select_backward set_data slice sort stack std std_mean sum take topk tril tril_indices triu triu_indices
+    uniform unique_consecutive unique_dim unsafe_chunk unsafe_split unsafe_split_with_sizes upsample_bicubic2d
+    upsample_bilinear2d upsample_linear1d upsample_nearest1d upsample_nearest2d upsample_nearest3d
+    upsample_trilinear3d var var_mean where zeros zeros_like
     """.split()
 )
 
@@ -277,7 +288,8 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True) 
         rest.site.name = REST
         rest.fields = {id(None): sight.of(t) for t in tensors_in(output)[:1]}
         blocks[REST] = rest
-    uncounted = sum((block.cost.uncounted for block in (*blocks.values(), rest)), Counter())
+    spent = blocks.values() if REST in blocks else (*blocks.values(), rest)
+    uncounted = sum((block.cost.uncounted for block in spent), Counter())
     return Trace(blocks, uncounted, output, failure, failed_in)
 
 
