@@ -11,6 +11,7 @@ from torch import nn
 
 from classykit.errors import ShapeError
 from classykit.heads.classy_head import ClassyHead
+from classykit.inputs import input_shape_of
 from classykit.inspecting.inspection import Inspection, inspect
 from classykit.meta import dtype_of, shared_twin
 from classykit.models.classy_model import Adapter, ClassyModel
@@ -62,6 +63,14 @@ class Explored:
     def name(self) -> str:
         """The registered name, or the class of an adopted module."""
         return self.inspection.name
+
+    @property
+    def said_shape(self) -> tuple[int, ...] | None:
+        """The input shape that was said when a module was adopted; None where the module says it, or takes pictures."""
+        if not isinstance(self._described, Adapter):
+            return None
+        by_itself = input_shape_of(self._described.model) or (3, 224, 224)
+        return None if self.inspection.input_shape == by_itself else self.inspection.input_shape
 
     @property
     def takes_clips(self) -> bool:

@@ -169,7 +169,7 @@ class Scene:
             device=self.device,
             block=self.block or None,
             adopted=self.subject.adopted,
-            input_shape=self.inspection.input_shape if self.subject.adopted and self.takes_clips else None,
+            input_shape=self.subject.said_shape,
         )
 
     # ---- running ----

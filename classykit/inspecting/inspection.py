@@ -67,7 +67,7 @@ def inspect(
         raise ConfigError(f"input_shape is a tuple of positive sizes such as (3, 224, 224), not {input_shape!r}.")
     subject = subject_of(model)
     if subject.module is not None:
-        return _inspect(_Twins(None, _twin_of(subject.module), input_shape), batch_size, subject.module)
+        return _inspect(_Twins(None, _twin_of(subject.module, input_shape), input_shape), batch_size, subject.module)
     key = _key(subject.config, input_shape, batch_size)
     if key is not None and key in _cache:
         _cache.move_to_end(key)
@@ -173,7 +173,7 @@ def _liken(rows: list[BlockInfo]) -> tuple[BlockInfo, ...]:
     return tuple(likened)
 
 
-def _twin_of(model: nn.Module) -> ClassyModel:
+def _twin_of(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> ClassyModel:
     try:
         twin = meta_twin(model)
     except Exception as error:  # whatever a stranger's __deepcopy__ raises
@@ -185,7 +185,7 @@ def _twin_of(model: nn.Module) -> ClassyModel:
         if model.get_heads():  # the copy has lost its hooks, the heads' among them
             twin._install([(b, h) for b, of in twin.get_heads().items() for h in of], model._readings)
         return twin
-    return ClassyModel.from_model(twin)
+    return ClassyModel.from_model(twin, input_shape)
 
 
 def row_paths(model: ClassyModel) -> dict[str, str]:

@@ -17,13 +17,13 @@ from classykit.features import Features, main_tensor, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
 from classykit.memory import refuse_weights_of
 from classykit.meta import dtype_of, meta_twin, weightless
+from classykit.models.running_blocks import PROBE_BATCH
 from classykit.models.taps import Reading
 
 if TYPE_CHECKING:
     from classykit.models.classy_model import ClassyModel
 
 LARGEST_MAP = 256  # positions along an axis that are tried for a head that wants more than there are
-PROBE_BATCH = 11  # unlikely to be a size that a model has by itself, so it marks the batch dimension
 
 
 class Probed(NamedTuple):
@@ -58,34 +58,6 @@ def probe(model: ClassyModel, paths: set[str]) -> dict[str, Probed]:
         )
         for path, (key, output, version) in outputs.items()
     }
-
-
-def blocks_that_run(model: ClassyModel, blocks: Iterable[str], prefix: str) -> list[str]:
-    """The blocks that run and give features, in the order in which they end.
-
-    A part whose output is of no known kind (windows folded into the batch, say) is not listed: the nearest
-    module around it that gives features stands for it. As defined where no meta pass is possible.
-    """
-    blocks = list(blocks)
-    around = {path[:i] for path in blocks for i, c in enumerate(path) if c == "."}
-    try:
-        seen = probe(model, {prefix + path for path in (*blocks, *around)})
-    except Exception:  # whatever a stranger's code does on meta tensors
-        return blocks
-    known = {path for path in (*blocks, *around) if prefix + path in seen and seen[prefix + path].features}
-    chosen = set(blocks) & known
-    for path in blocks:
-        if path not in known and prefix + path in seen:
-            chosen.add(next((a for a in _ancestors(path) if a in known), ""))
-    chosen = {path for path in chosen if not any(a in chosen for a in _ancestors(path))}
-    order = [path.removeprefix(prefix) for path in seen]
-    return [path for path in order if path in chosen]
-
-
-def _ancestors(path: str) -> list[str]:
-    """The modules around ``path``, nearest first: "a.b.c" -> ["a.b", "a"]."""
-    parts = path.split(".")
-    return [".".join(parts[:i]) for i in range(len(parts) - 1, 0, -1)]
 
 
 def heads_fitted(

@@ -10,7 +10,7 @@ from classykit.errors import BlockError, suggest
 from classykit.models.head_dict import is_of_head
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 
 
 def resolve_block(root: nn.Module, listed: Mapping[str, str], name: str) -> tuple[str, str]:
@@ -53,12 +53,19 @@ def find_blocks(root: nn.Module) -> dict[str, str]:
     def visit(module: nn.Module, path: str, in_a_row: bool) -> None:
         for name, child in module.named_children():
             child_path = f"{path}.{name}" if path else name
+            before = list(found)
             if not in_a_row and _is_plain_stage(child):
                 visit(child, child_path, in_a_row=True)
             elif _is_row_of_blocks(child, name, in_a_row):
                 visit(child, child_path, in_a_row=isinstance(child, _CONTAINERS))
             elif _has_parameters(child):
                 found[child_path] = child_path
+            inside = [one for one in found if one not in before]
+            if len(inside) == 1 and not isinstance(child, _CONTAINERS) and inside[0].count(".") > child_path.count("."):
+                around = root.get_submodule(inside[0].rpartition(".")[0])
+                if len(list(around.children())) > 1:  # what pools before its one block, say, is a block with that
+                    del found[inside[0]]
+                    found[child_path] = child_path
 
     visit(root, "", in_a_row=isinstance(root, _CONTAINERS))
     return found
@@ -86,9 +93,9 @@ def _is_row_of_blocks(module: nn.Module, name: str, in_a_row: bool) -> bool:
         if _is_branch(name):
             return False
         composite = sum(_depth(part) >= 1 for part in parts.values())
-        layers = sum(isinstance(part, _CONVOLUTIONS) for part in parts.values())
-        # five layers or more, one after another, are a network without blocks, as VGG is
-        return composite * 2 >= len(list(module.children())) > 0 or composite + layers >= 5
+        layers = sum(isinstance(part, _LAYERS) for part in parts.values())
+        # four layers or more, one after another, are a network without blocks, as VGG is
+        return composite * 2 >= len(parts) > 0 or composite + layers >= 4
     deep = 2 if in_a_row else 1
     return any(
         isinstance(part, _CONTAINERS)
@@ -108,5 +115,8 @@ def _has_parameters(module: nn.Module) -> bool:
 
 
 def _depth(module: nn.Module) -> int:
-    """Levels of modules with parameters below this one: 0 for a layer, whatever its norm has inside."""
-    return max((1 + _depth(c) for c in module.children() if _has_parameters(c)), default=0)
+    """Levels of modules with parameters below this one: 0 for a layer; what holds a single part is no level."""
+    parts = [part for part in module.children() if _has_parameters(part)]
+    if len(parts) == 1 and any(True for _ in parts[0].children()):
+        return _depth(parts[0])
+    return max((1 + _depth(part) for part in parts), default=0)

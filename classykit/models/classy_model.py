@@ -19,10 +19,11 @@ from classykit.heads.classy_head import ClassyHead
 from classykit.inputs import input_shape_of, preprocessing_of
 from classykit.memory import refuse_what_cannot_fit
 from classykit.meta import dtype_of
-from classykit.models.attaching import blocks_that_run, heads_fitted, probe
+from classykit.models.attaching import heads_fitted, probe
 from classykit.models.blocks import find_blocks, resolve_block
 from classykit.models.factory import build_model
 from classykit.models.head_dict import HeadDict, is_of_head
+from classykit.models.running_blocks import blocks_that_run
 from classykit.models.state import check_state, heads_of, trunk_of
 from classykit.models.taps import Reading, Tap, Taps
 from classykit.wrapped import unwrapped
@@ -457,5 +458,5 @@ class Adapter(ClassyModel):
 
     def block_paths(self) -> dict[str, str]:
         if self._order is None:
-            self._order = blocks_that_run(self, find_blocks(self.model), "model.")
-        return {path: f"model.{path}" for path in self._order}
+            self._order = blocks_that_run(self, self.model, "model.")
+        return {path or "model": f"model.{path}".rstrip(".") for path in self._order}

@@ -52,6 +52,15 @@ def test_a_module_of_the_users_shares_its_weights_and_is_left_alone(everything, 
     assert_same(before, everything(module))
 
 
+@pytest.mark.parametrize("shape, said", [((3, 224, 224), None), ((1, 28, 28), (1, 28, 28))])
+def test_the_shape_that_was_said(shape, said):
+    net = nn.Sequential(nn.Conv2d(shape[0], 4, 3, 2, 1), nn.Conv2d(4, 4, 3, 2, 1))
+    assert Explored(ck.ClassyModel.from_model(net, shape)).said_shape == said
+    net.input_shape = shape
+    assert Explored(ck.ClassyModel.from_model(net)).said_shape is None
+    assert Explored(SMALL).said_shape is None
+
+
 def test_a_module_without_weights_cannot_go_live():
     with pytest.raises(DeviceError, match="meta"):
         Explored(ck.build_model(SMALL, device="meta")).go_live("cpu")

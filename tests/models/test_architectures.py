@@ -44,7 +44,7 @@ TIMM = {
     "pit_ti_224": (17, "map2d tokens vector", "patch_embed transformers.0.blocks.0 transformers.1.pool norm head"),
     "mixer_s32_224": (11, "tokens vector", "stem blocks.0 norm head"),
     "resmlp_12_224": (15, "tokens vector", "stem blocks.0 norm head"),
-    "poolformer_s12": (16, "map2d", "stem stages.0.blocks.0 stages.3.blocks.1"),
+    "poolformer_s12": (18, "map2d vector", "stem stages.0.blocks.0 stages.3.blocks.1 head.norm head.fc"),
     "pvt_v2_b0": (17, "map2d tokens vector", "patch_embed stages.0.blocks.0 head"),
     "levit_128s": (17, "map2d tokens vector", "stem.conv1 stages.0.blocks.0 head"),
     "edgenext_xx_small": (17, "map2d vector", "stem stages.0.blocks.0 head"),
