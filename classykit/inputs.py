@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.errors import ImageError
+from classykit.errors import ConfigError, ImageError
 from classykit.images import Preprocessing
 from classykit.meta import dtype_of
 
@@ -95,7 +95,12 @@ def preprocessing_of(module: Any) -> Preprocessing | None:
     None, too, for what a `Preprocessing` cannot express.
     """
     cfg = _timm(module)
-    return timm_preprocessing(cfg) if {"mean", "std", "input_size", "interpolation"} <= cfg.keys() else None
+    if not {"mean", "std", "input_size", "interpolation"} <= cfg.keys():
+        return None
+    try:
+        return timm_preprocessing(cfg)
+    except ConfigError:  # numbers that make no sense here
+        return None
 
 
 def timm_preprocessing(cfg: Mapping[str, Any]) -> Preprocessing | None:
@@ -106,6 +111,8 @@ def timm_preprocessing(cfg: Mapping[str, Any]) -> Preprocessing | None:
     if not known or height != width or len(cfg["mean"]) != 3:
         return None
     resize = math.floor(height / (cfg.get("crop_pct") or 0.875))
+    if resize < height:  # cut out of a smaller picture, with a rim
+        return None
     return Preprocessing(
         size=height,
         mean=tuple(cfg["mean"]),

@@ -74,8 +74,11 @@ def meta_twin(module: nn.Module, without: nn.Module | None = None) -> nn.Module:
     return twin
 
 
-def shared_twin(module: nn.Module) -> nn.Module:
+def shared_twin(module: nn.Module, own_hooks: bool = False) -> nn.Module:
     """A copy of the module tree that shares its tensors and hooks: heads put on it leave the original alone.
+
+    With ``own_hooks`` hooks act on the copy alone, as those of `meta_twin`, so that a pass of it leaves nothing behind
+    but in buffers.
 
     >>> layer = nn.Linear(2, 3)
     >>> twin = shared_twin(layer)
@@ -86,8 +89,11 @@ def shared_twin(module: nn.Module) -> nn.Module:
     for part in module.modules():
         memo.update((id(tensor), tensor) for tensor in _tensors_of(part))
         # the dicts are copied, so that the copy's hooks are its own; what they call is not
-        memo.update((id(hooks), OrderedDict(hooks)) for hooks in _hooks_of(part))
-    return copied(module, memo)
+        memo.update((id(hooks), OrderedDict(() if own_hooks else hooks)) for hooks in _hooks_of(part))
+    twin: nn.Module = copied(module, memo)
+    if own_hooks:
+        put_hooks(module, twin, memo)
+    return twin
 
 
 def _tensors_of(part: nn.Module) -> Iterator[torch.Tensor]:

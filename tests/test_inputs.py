@@ -95,7 +95,14 @@ def test_timms_description_is_read():
     recipe = preprocessing_of(Model(pretrained_cfg=CFG))
     assert recipe == Preprocessing(288, (0.5,) * 3, (0.5,) * 3, interpolation="bicubic", resize=320)
     assert preprocessing_of(Model(pretrained_cfg={**CFG, "crop_mode": "squash"})).resize == (320, 320)
-    for odd in ({"crop_mode": "border"}, {"interpolation": "random"}, {"input_size": (3, 2, 4)}, {"mean": (0.5,)}):
+    for odd in (
+        {"crop_mode": "border"},
+        {"interpolation": "random"},
+        {"crop_pct": 1.15},
+        {"std": (0,) * 3},
+        {"input_size": (3, 2, 4)},
+        {"mean": (0.5,)},
+    ):
         assert preprocessing_of(Model(pretrained_cfg={**CFG, **odd})) is None
     assert preprocessing_of(Model()) is None and preprocessing_of(Model(pretrained_cfg={"mean": (0.5,) * 3})) is None
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from classykit.errors import ConfigError, ShapeError
 from classykit.features import Features, main_tensor
@@ -19,7 +21,7 @@ from classykit.inspecting.failure import explain
 from classykit.inspecting.receptive.receptive_field import receptive_field
 from classykit.inspecting.report import REST, BlockInfo, Failure, Inspection
 from classykit.inspecting.tracer import BlockTrace, Trace, trace
-from classykit.meta import dtype_of, empty_input, meta_twin
+from classykit.meta import dtype_of, empty_input, meta_twin, shared_twin
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.models.head_dict import is_head, is_of_head
@@ -123,9 +125,11 @@ def _inspect(source: _Twins, batch_size: int, original: nn.Module | None = None)
     paths = row_paths(twin)
     seen, error, note = trace(twin, paths, x), None, ""
     make: Callable[[int, torch.dtype | None], tuple[nn.Module, Any]] | None = source.make
-    if seen.failure is not None and "meta" in str(seen.failure).lower():
-        seen, twin = _real_pass(source, original, paths, x)
-        note, make = "Its course depends on numbers: figures are from a real pass on random numbers.", None
+    if seen.failure is not None and (original is not None or "meta" in str(seen.failure).lower()):
+        real = _real_pass(source, original, paths, x)
+        if real is not None and (real[0].failure is None or "meta" in str(seen.failure).lower()):
+            seen, twin = real
+            note, make = "It needs numbers: figures are from a real pass on random numbers.", None
     if seen.failure is not None:
         if make is not None:  # a new twin: equal blocks of the old one are folded
             twin, x = source.make(batch_size)
@@ -148,19 +152,39 @@ def _inspect(source: _Twins, batch_size: int, original: nn.Module | None = None)
 
 
 def _real_pass(
-    source: _Twins, original: nn.Module | None, paths: Mapping[str, str], x: torch.Tensor
-) -> tuple[Trace, ClassyModel]:
-    """The pass on random numbers, for a model whose course depends on them; it is left as it was."""
-    model = build_model(source.config) if original is None else ClassyModel.from_model(original)
+    source: _Twins, original: nn.Module | None, paths: Mapping[str, str], x: Any
+) -> tuple[Trace, ClassyModel] | None:
+    """The pass on random numbers, for a model that no meta pass does; None where there are none to run it with.
+
+    It is a copy that runs, with the model's own tensors: what its forward writes into attributes stays there.
+    """
+    if original is None:
+        model = build_model(source.config)
+    else:
+        if not isinstance(x, torch.Tensor) or any(t.is_meta for t in (*original.parameters(), *original.buffers())):
+            return None
+        model = _as_model(shared_twin(original, own_hooks=True), original, source.input_shape)
     reference = next(model.parameters(), torch.empty(0))
-    numbers = torch.rand(x.shape, generator=torch.Generator().manual_seed(0))
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # it hides its operations
+    numbers = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)).to(reference.device, reference.dtype)
+    with unfused(), harmless(model), torch.random.fork_rng(devices=[]):
+        return trace(model, paths, numbers, fold=False), model
+
+
+@contextmanager
+def unfused() -> Iterator[None]:
+    """Attention and recurrent layers run as the operations that they are made of, which can be counted."""
+    fused, kernels = torch.backends.mha.get_fastpath_enabled(), (torch.backends.mkldnn, torch.backends.cudnn)
+    enabled = [kernel.enabled for kernel in kernels]
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with harmless(model), torch.random.fork_rng(devices=[]):
-            return trace(model, paths, numbers.to(reference.device, reference.dtype), fold=False), model
+        for kernel in kernels:
+            kernel.enabled = False
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
+        for kernel, was in zip(kernels, enabled, strict=True):
+            kernel.enabled = was
 
 
 def _liken(rows: list[BlockInfo]) -> tuple[BlockInfo, ...]:
@@ -181,9 +205,14 @@ def _twin_of(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> Cl
             f"{type(model).__name__} cannot be inspected: copying its module tree raised {type(error).__name__}: "
             f"{error}. Something that it holds cannot be copied."
         ) from error
-    if isinstance(model, ClassyModel) and isinstance(twin, ClassyModel):
-        if model.get_heads():  # the copy has lost its hooks, the heads' among them
-            twin._install([(b, h) for b, of in twin.get_heads().items() for h in of], model._readings)
+    return _as_model(twin, model, input_shape)
+
+
+def _as_model(twin: nn.Module, original: nn.Module, input_shape: tuple[int, ...] | None) -> ClassyModel:
+    """A copy as a ClassyModel, with the original's heads at work."""
+    if isinstance(original, ClassyModel) and isinstance(twin, ClassyModel):
+        if original.get_heads():  # the copy has lost its hooks, the heads' among them
+            twin._install([(b, h) for b, of in twin.get_heads().items() for h in of], original._readings)
         return twin
     return ClassyModel.from_model(twin, input_shape)
 

@@ -17,7 +17,7 @@ from classykit.features import Features, main_tensor, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
 from classykit.memory import refuse_weights_of
 from classykit.meta import dtype_of, meta_twin, weightless
-from classykit.models.running_blocks import PROBE_BATCH
+from classykit.models.running_blocks import PROBE_BATCH, probed
 from classykit.models.taps import Reading
 
 if TYPE_CHECKING:
@@ -35,25 +35,27 @@ class Probed(NamedTuple):
 
 
 def probe(model: ClassyModel, paths: set[str]) -> dict[str, Probed]:
-    """Pass an empty batch through a meta copy: what the blocks at these paths give, in the order they end."""
-    twin = meta_twin(model, without=model._heads)
-    shape = twin.input_shape
+    """What the blocks at these paths give, in the order in which they end (see `probed`)."""
+    shape = model.input_shape
     square = len(shape) < 3 or shape[-1] == shape[-2]
-    outputs: dict[str, tuple[int | str | None, Any, int]] = {}
 
-    def note(path: str, module: nn.Module, args: Any, output: Any) -> None:
-        if path not in outputs:
-            key, output = main_tensor(output, PROBE_BATCH, square)
-            outputs[path] = key, output, getattr(output, "_version", 0)
+    def watch(twin: ClassyModel) -> dict[str, tuple[int | str | None, Any, int]]:
+        outputs: dict[str, tuple[int | str | None, Any, int]] = {}
 
-    for path in paths:
-        twin.get_submodule(path).register_forward_hook(partial(note, path))
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        twin.forward(twin.example_input(PROBE_BATCH, "meta"))
+        def note(path: str, module: nn.Module, args: Any, output: Any) -> None:
+            if path not in outputs:
+                key, output = main_tensor(output, PROBE_BATCH, square)
+                outputs[path] = key, output, getattr(output, "_version", 0)
+
+        for path in paths:
+            twin.get_submodule(path).register_forward_hook(partial(note, path))
+        return outputs
+
+    outputs = probed(model, watch)
     return {
         path: Probed(
             Features.of(output, PROBE_BATCH, square),
-            output,
+            output.to("meta") if isinstance(output, torch.Tensor) else output,
             Reading(key, clone=getattr(output, "_version", 0) != version),
         )
         for path, (key, output, version) in outputs.items()

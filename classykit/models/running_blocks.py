@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import nn
 
 from classykit.features import Features, main_tensor
-from classykit.meta import meta_twin
+from classykit.harmless import harmless
+from classykit.meta import meta_twin, shared_twin
 from classykit.models.blocks import find_blocks
+from classykit.models.head_dict import is_of_head
 
 if TYPE_CHECKING:
     from classykit.models.classy_model import ClassyModel
+
+T = TypeVar("T")
 
 PROBE_BATCH = 11  # unlikely to be a size that a model has by itself, so it marks the batch dimension
 HEAVY = 0.5  # a block with more of the work is opened, where it can be
@@ -28,45 +35,87 @@ class Part:
         ended: when it ended for the first time, as a number that rises.
         features: what it gave, None where that is of no kind known here.
         work: multiply-accumulates of the layers that ran in it, about.
+        branches: how many of its parts took what it was given itself: of two or more it is a unit, whatever its size.
     """
 
     ended: int
     features: Features | None
-    work: float = 0.0
+    work: float = 0
+    branches: int = 0
+
+
+def probed(model: ClassyModel, watch: Callable[[ClassyModel], T]) -> T:
+    """What ``watch`` saw of a pass of a copy of a model: without weights, else, where that fails, on random numbers.
+
+    ``watch`` puts hooks on the copy and says where it writes what they see. Raises what the first pass raised when
+    the other fails, too.
+    """
+    twin: Any = meta_twin(model, without=model._heads)
+    seen = watch(twin)
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            twin.forward(twin.example_input(PROBE_BATCH, "meta"))
+        return seen
+    except Exception:  # whatever a stranger's code does on meta tensors
+        if any(t.is_meta for t in (*model.parameters(), *model.buffers())):
+            raise
+        again: Any = shared_twin(model, own_hooks=True)
+        seen = watch(again)
+        device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        with suppress(Exception):  # as above, and the first says more
+            with harmless(again), torch.random.fork_rng(devices=[]), torch.no_grad():
+                again.forward(_random(again.example_input(PROBE_BATCH, device)))
+            return seen
+        raise
+
+
+def _random(x: Any) -> Any:
+    if isinstance(x, dict):
+        return {key: _random(value) for key, value in x.items()}
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+        return x
+    return torch.rand(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device, x.dtype)
 
 
 def parts_that_ran(model: ClassyModel) -> dict[str, Part]:
-    """{path: what was seen of it} of all modules that run in a pass of a weightless copy, innermost first."""
-    twin = meta_twin(model, without=model._heads)
+    """{path: what was seen of it} of all modules that run in a pass (see `probed`), innermost first."""
+    ran, work, branches = probed(model, _watched)
+    for path, part in ran.items():
+        part.work, part.branches = work[path], branches[path]
+    return ran
+
+
+def _watched(twin: ClassyModel) -> tuple[dict[str, Part], Counter[str], Counter[str]]:
+    """What hooks will write of the modules of a copy: {path: what was seen}, {path: work}, {path: branches}."""
     shape = twin.input_shape
     square = len(shape) < 3 or shape[-1] == shape[-2]
     ran: dict[str, Part] = {}
-    running: list[str] = []
-    work: dict[str, float] = {}
+    running: list[tuple[str, Any]] = []  # with what each was given, which is alive as long as it runs
+    work: Counter[str] = Counter()
+    branches: Counter[str] = Counter()
 
     def enter(path: str, module: nn.Module, args: Any) -> None:
-        running.append(path)
+        given = args[0] if args else None
+        if running and path not in ran and given is not None and given is running[-1][1]:
+            branches[running[-1][0]] += any(True for _ in module.parameters())
+        running.append((path, given))
 
     def leave(path: str, module: nn.Module, args: Any, output: Any) -> None:
         weight = getattr(module, "weight", None)
         if isinstance(weight, torch.Tensor) and isinstance(output, torch.Tensor) and weight.ndim > 1:
             channels = output.shape[-1] if isinstance(module, nn.Linear) else output.shape[1 if output.ndim > 1 else 0]
             spent = weight.numel() * output.numel() / max(channels, 1)
-            for around in running:
-                work[around] = work.get(around, 0.0) + spent
+            for around, _ in running:
+                work[around] += spent
         running.pop()
         if path not in ran:
             ran[path] = Part(len(ran), Features.of(main_tensor(output, PROBE_BATCH, square)[1], PROBE_BATCH, square))
 
     for path, module in twin.named_modules():
-        if path:
+        if path and not is_of_head(path):
             module.register_forward_pre_hook(partial(enter, path))
             module.register_forward_hook(partial(leave, path))
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        twin.forward(twin.example_input(PROBE_BATCH, "meta"))
-    for path, part in ran.items():
-        part.work = work.get(path, 0.0)
-    return ran
+    return ran, work, branches
 
 
 def blocks_that_run(model: ClassyModel, root: nn.Module, prefix: str) -> list[str]:
@@ -77,10 +126,10 @@ def blocks_that_run(model: ClassyModel, root: nn.Module, prefix: str) -> list[st
     - one that does not run, but has parts that do, gives way to these;
     - one whose output is of no kind known here (windows folded into the batch, a dict of lists) gives way to the
       nearest module around it that gives features, else to its parts;
-    - one with more than half of the work is opened, as long as there is something in it to list;
+    - one with more than half of the work is opened, unless it is a unit of branches or has nothing in it to list;
     - layers that run outside of all of them are added.
 
-    Those of the module tree, as defined, where no meta pass is possible; "" is a module that has no parts.
+    Those of the module tree, as defined, where no pass is possible; "" is a module that has no parts.
     """
     tree = list(find_blocks(root))
     try:
@@ -99,7 +148,7 @@ def blocks_that_run(model: ClassyModel, root: nn.Module, prefix: str) -> list[st
     while heavy:
         path = heavy.pop()
         inside = rows.opened(path)
-        if len(inside) < 2 or sum(ran[one].work for one in inside) < 0.9 * ran[path].work:
+        if ran[path].branches > 1 or len(inside) < 2 or sum(ran[one].work for one in inside) < 0.9 * ran[path].work:
             continue
         chosen = (chosen - {path}) | inside
         heavy += [one for one in inside if ran[one].work > HEAVY * total]

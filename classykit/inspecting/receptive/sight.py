@@ -88,8 +88,10 @@ class Sight:
         found, name = self.rules[func]
         call = Call(name, args, kwargs, out, fields, here)
         given: Field | list[Field | None] | None
+        # of no positions at all: what a detector finds where there is nothing
+        empty = any(id(t) in fields and t.numel() == 0 for t in args) or getattr(call.first, "numel", lambda: 1)() == 0
         try:
-            given = call.lost() if found is None else found(call)
+            given = call.lost() if found is None or empty else found(call)
         except Unfollowed:
             given = call.lost()
         for i, t in enumerate(results):
