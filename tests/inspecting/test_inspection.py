@@ -156,3 +156,103 @@ def test_no_weight_is_allocated(monkeypatch):
     real = torch.empty
     monkeypatch.setattr(torch, "empty", lambda *a, **k: real(*a, **{**k, "device": k.get("device", "meta")}))
     assert ck.inspect("vit_h_14").params == 630_764_800
+
+
+class TestTheRealPass:
+    """Taken where a meta pass cannot be had: its figures are the same, and it leaves nothing behind."""
+
+    class Attends(nn.Module):
+        def __init__(self, reads):
+            super().__init__()
+            self.qkv, self.reads = nn.Linear(16, 48), reads
+
+        def forward(self, x):
+            if self.reads and x.sum().item() > 1e9:
+                x = 2 * x
+            q, k, v = (t.unsqueeze(1) for t in self.qkv(x).chunk(3, -1))
+            return nn.functional.scaled_dot_product_attention(q, k, v).squeeze(1)
+
+    def test_attention_is_counted(self):
+        meta, real = (ck.inspect(self.Attends(reads), (10, 16)) for reads in (False, True))
+        assert meta.macs == real.macs == 10 * 16 * 48 + 2 * 10 * 10 * 16
+        assert real.uncounted == {} and "real pass" in real.note and meta.note == ""
+
+    def test_recurrent_layers_are_counted(self):
+        class Recurs(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.lstm, self.fc = nn.LSTM(28, 128, 2, batch_first=True), nn.Linear(128, 10)
+
+            def forward(self, x):  # as every tutorial has it
+                h, c = (torch.zeros(2, x.size(0), 128).to(torch.device("cpu")) for _ in "hc")
+                return self.fc(self.lstm(x, (h, c))[0][:, -1])
+
+        enabled = torch.backends.mkldnn.enabled
+        i = ck.inspect(Recurs(), (28, 28))
+        assert i.macs == 28 * 4 * 128 * (28 + 128) + 28 * 4 * 128 * 256 + 1280
+        assert torch.backends.mkldnn.enabled == enabled
+
+    def test_an_operation_that_torch_cannot_do_without_numbers(self):
+        @torch.library.custom_op("classykit_tests::thrice", mutates_args=())
+        def thrice(x: torch.Tensor) -> torch.Tensor:
+            return x * 3
+
+        class Custom(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.a, self.b = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 2, 1)
+
+            def forward(self, x):
+                return self.b(thrice(self.a(x)))
+
+        i = ck.inspect(Custom(), (3, 8, 8))
+        assert i.macs == 4176 and i.error is None and "real pass" in i.note
+
+    def test_what_forward_writes_stays_on_the_copy(self):
+        class Writes(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.a, self.calls, self.last = nn.Conv2d(3, 8, 3), 0, None
+
+            def forward(self, x):
+                self.calls += 1
+                self.last = self.a(x)
+                return self.last if self.last.max().item() < 1e9 else x
+
+        net = Writes()
+        assert "real pass" in ck.inspect(net, (3, 16, 16)).note
+        assert net.calls == 0 and net.last is None
+
+    @pytest.mark.parametrize("reads", [False, True])
+    def test_nothing_found_is_no_failure(self, reads):
+        class Detects(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body, self.boxes = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 1)
+
+            def forward(self, x):
+                y = self.boxes(self.body(x)).flatten(2).transpose(1, 2)
+                y = y[y > 1e6].view(-1, 4)[None] if reads else y[:, :0]
+                return y.reshape(-1, 2, 2).reshape(-1, 4)
+
+        i = ck.inspect(Detects(), (3, 16, 16))
+        assert i.error is None and i.params == 224 + 36 and i.macs == 196 * 8 * 27 + 196 * 32
+
+    def test_heads_on_a_model_that_reads_numbers(self):
+        class Reads(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.a, self.b = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 16, 3)
+
+            def forward(self, x):
+                x = self.a(x)
+                return self.b(x) if x.abs().max().item() < 1e9 else x
+
+        model = ck.ClassyModel.from_model(Reads(), input_shape=(3, 16, 16))
+        assert model.attach_head("a", "linear_probe", num_classes=2).fc.in_features == 8
+        assert model(torch.rand(2, 3, 16, 16)).shape == (2, 2)
+        assert ck.inspect(model).blocks[-1].is_head
+
+    def test_without_numbers_the_failure_is_said(self):
+        i = ck.inspect(self.Attends(True).to("meta"), (10, 16))
+        assert "meta" in i.error.reason and i.note == ""

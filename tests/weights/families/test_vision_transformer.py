@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from sources import make, models
+from sources import make, models, of_timm
 from torch import nn
 
 import classykit as ck
@@ -36,3 +36,16 @@ def test_old_vit_files_name_their_layers():
     assert old.keys() != state.keys()
     renamed = [rename(of, vision_transformer.OF_TORCHVISION, "a file") for of in (old, state)]
     assert renamed[0].keys() == renamed[1].keys()
+
+
+def test_other_heads_in_the_attention_are_refused(randomise):
+    # as many weights of the same shapes
+    source = randomise(of_timm("vit_tiny_patch16_224", img_size=32, depth=1, num_heads=3)()).eval()
+    model = ck.load_pretrained("vision_transformer", source=source)
+    assert model.config["num_heads"] == 3
+    for block in source.blocks:
+        block.attn.num_heads, block.attn.head_dim, block.attn.scale = 6, 32, 32**-0.5
+    with torch.no_grad():
+        assert not torch.allclose(model(torch.ones(1, 3, 32, 32)), source(torch.ones(1, 3, 32, 32)))
+    source.blocks[0].attn.num_heads = 6
+    assert ck.load_pretrained("vision_transformer", source=source).config["num_heads"] == 6
