@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import partial
 from typing import Any
 
@@ -150,11 +150,8 @@ class Engine:
         """On the CPU, in the model's own number type."""
         if isinstance(value, torch.Tensor):
             return value.to("cpu", self.own_dtype if value.is_floating_point() else None)
-        if isinstance(value, Mapping):
-            return {key: self._back(v) for key, v in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [self._back(v) for v in value]
-        return value
+        parts = _parts(value)
+        return value if parts is None else _like(value, {key: self._back(v) for key, v in parts.items()})
 
     def _why(self, x: Any, error: Exception) -> str:
         text = f"{name_of(self.original)} cannot run on an input of {shapes(x)}: "
@@ -186,8 +183,28 @@ def _cat(values: list[Any]) -> Any:
     first = values[0] if values else None
     if isinstance(first, torch.Tensor) and first.ndim:
         return torch.cat(values)  # also of one: what was made in inference mode has no other way out
-    if isinstance(first, Mapping):
-        return {key: _cat([v[key] for v in values]) for key in first}
-    if isinstance(first, (list, tuple)):
-        return [_cat(list(of_all)) for of_all in zip(*values, strict=True)]
-    return values if len(values) > 1 else first
+    parts = [_parts(value) for value in values]
+    if first is None or parts[0] is None:
+        return values if len(values) > 1 else first
+    return _like(first, {key: _cat([of[key] for of in parts if of is not None]) for key in parts[0]})
+
+
+def _parts(value: Any) -> dict[Any, Any] | None:
+    """{key: part} of a dict, list, tuple or dataclass; None for anything else."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, (list, tuple)):
+        return dict(enumerate(value))
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name) for f in fields(value)}
+    return None
+
+
+def _like(value: Any, parts: dict[Any, Any]) -> Any:
+    """The parts put together as ``value`` is: named tuples and dataclasses with their names; else a dict or a list."""
+    kind: Any = type(value)
+    if is_dataclass(kind):  # transformers' outputs, which are dicts too, among them
+        return kind(**parts)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return kind(*parts.values())
+    return parts if isinstance(value, Mapping) else list(parts.values())

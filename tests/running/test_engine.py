@@ -1,5 +1,8 @@
 """classykit.running.engine: one batch through a settled model, and what comes back."""
 
+import collections
+import dataclasses
+
 import pytest
 import torch
 from ran import plain
@@ -48,6 +51,29 @@ class TestResults:
         x = torch.randn(5, 3)
         first, second = ck.run(Two(), x, batch_size=2).output
         assert first.shape == (5, 2) and torch.equal(second["again"][0], x)
+
+    def test_names_of_outputs_are_kept(self):
+        named = collections.namedtuple("named", "logits features")
+
+        @dataclasses.dataclass
+        class Output:
+            logits: torch.Tensor
+            more: tuple
+
+        class Named(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.c = nn.Conv2d(3, 8, 3)
+
+            def forward(self, x):
+                y = self.c(x)
+                return Output(y.mean((2, 3)), named(y, [y.amax((2, 3))]))
+
+        net, x = Named(), torch.randn(20, 3, 8, 8)
+        out, wanted = ck.run(net, x, device="cpu", dtype="float32").output, net(x)
+        assert type(out) is Output and type(out.more) is named and type(out.more.features) is list
+        torch.testing.assert_close(out.logits, wanted.logits)
+        torch.testing.assert_close(out.more.features[0], wanted.more.features[0])
 
     def test_a_block_that_gives_several_things(self):
         class Pair(nn.Module):

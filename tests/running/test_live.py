@@ -56,7 +56,7 @@ def test_whole_numbers_stay_as_they_are():
     assert torch.equal(x["index"], torch.ones(2, dtype=torch.long)) and x["b"] is None
 
 
-def test_what_cannot_be_counted_but_runs_is_said(monkeypatch):
+def test_what_cannot_be_counted_but_runs_is_said():
     one = live(Reads(), "cpu")
     assert one.name == "Reads" and one.model(one.example(3)).shape == (3, 2)
     with pytest.raises(ShapeError, match=r"Reads cannot run on an input of .*not today"):

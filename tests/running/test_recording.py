@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import classykit as ck
+from classykit.errors import DeviceError
 
 
 def test_it_stops_after_the_last_block_needed(small):
@@ -105,8 +106,6 @@ def test_threads_on_a_model_in_train_mode(first_out):
 
 
 def test_memory_that_runs_out_is_no_matter_of_shapes(small):
-    from classykit.errors import DeviceError
-
     model, x = small
     model.blocks[0].register_forward_pre_hook(lambda m, args: (_ for _ in ()).throw(RuntimeError("CUDA out of memory")))
     with pytest.raises(DeviceError, match="fewer inputs"):
