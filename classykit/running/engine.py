@@ -203,7 +203,7 @@ def _parts(value: Any) -> dict[Any, Any] | None:
 def _like(value: Any, parts: dict[Any, Any]) -> Any:
     """The parts put together as ``value`` is: named tuples and dataclasses with their names; else a dict or a list."""
     kind: Any = type(value)
-    if is_dataclass(kind):  # transformers' outputs, which are dicts too, among them
+    if is_dataclass(value):  # transformers' outputs, which are dicts too, among them
         return kind(**parts)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return kind(*parts.values())
