@@ -61,6 +61,9 @@ def test_what_cannot_be_counted_but_runs_is_said():
     assert one.name == "Reads" and one.model(one.example(3)).shape == (3, 2)
     with pytest.raises(ShapeError, match=r"Reads cannot run on an input of .*not today"):
         live(Reads(fails=True), "cpu")
+    one = live(Reads(), "cpu", (5,), x=torch.zeros(1, 4))
+    assert one.inspection is None and one.macs is None
+    assert len(one.notes) == 1 and one.notes[0].startswith("Its cost could not be counted: it failed in")
 
 
 def test_a_description_that_does_not_fit_is_not_allocated(monkeypatch):
