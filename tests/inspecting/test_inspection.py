@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.library import custom_op
 
 import classykit as ck
 from classykit.errors import ClassyKitError, ConfigError, ShapeError, UnknownNameError
@@ -193,7 +194,7 @@ class TestTheRealPass:
         assert torch.backends.mkldnn.enabled == enabled
 
     def test_an_operation_that_torch_cannot_do_without_numbers(self):
-        @torch.library.custom_op("classykit_tests::thrice", mutates_args=())
+        @custom_op("classykit_tests::thrice", mutates_args=())
         def thrice(x: torch.Tensor) -> torch.Tensor:
             return x * 3
 

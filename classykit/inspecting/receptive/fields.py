@@ -97,6 +97,7 @@ def plain(n: int) -> Dim:
 
 
 def extent(dim: Dim) -> int:
+    """How many entries a dimension has."""
     return math.prod(f.n for f in dim)
 
 
@@ -182,6 +183,7 @@ def spread(field: Field, dims: Iterable[int], cause: Cause) -> Field:
 
 
 def axes_in(dim: Dim) -> set[int]:
+    """The axes whose positions a dimension holds."""
     return {f.axis for f in positions([dim])}
 
 
