@@ -23,6 +23,7 @@ _WHERE = {
     "load_image": "classykit.images",
     "sample_images": "classykit.images",
     "preprocess": "classykit.inputs",
+    "Inputs": "classykit.nested",
     "moving_shapes": "classykit.clips",
     "preprocess_clip": "classykit.clips",
     "inspect": "classykit.inspecting.inspection",

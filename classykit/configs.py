@@ -37,6 +37,12 @@ class Config(BaseModel):
     ignored: ClassVar[tuple[str, ...]] = ()
 
 
+class PictureConfig(Config):
+    """Base of the configs of families that take pictures."""
+
+    in_channels: PositiveInt = Field(3, description="channels of the input: 3 for colour, 1 for grey, or other bands")
+
+
 C = TypeVar("C", bound=Config)
 
 

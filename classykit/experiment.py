@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import torch
+
 from classykit.clips import SAMPLE_CLIPS
 from classykit.errors import ConfigError
+from classykit.nested import Inputs
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Experiment:
     clip: str | None = None
     adopted: str | None = field(default=None, compare=False)  # class of a module that no config describes
     input_shape: tuple[int, ...] | None = field(default=None, compare=False)  # of that module's input
+    example: str | None = field(default=None, compare=False)  # code for what that module is called with
 
     def __post_init__(self) -> None:
         if not isinstance(self.config, Mapping) or "name" not in self.config:
@@ -61,8 +65,15 @@ class Experiment:
 
     def to_code(self) -> str:
         """Python that builds the model, heads and all, and runs it on the picture or the clip."""
-        lines = ["import classykit as ck", "", *self._model_lines()]
-        if (x := self._input_code()) is not None:
+        imports = ["import torch", ""] if self.example is not None else []
+        lines = [*imports, "import classykit as ck", "", *self._model_lines()]
+        if self.example is not None:
+            several = self.example.startswith("ck.Inputs")
+            lines.append(f"output = model({'*example.args, **example.kwargs' if several else 'example'})")
+            if self.block is not None:
+                block = _literal(self.block)
+                lines.append(f"features = ck.capture(model, example, {block})[{block}]")
+        elif (x := self._input_code()) is not None:
             note = "" if self.clip in (None, *SAMPLE_CLIPS) else "  # clip: an array (T, H, W, 3) or a list of pictures"
             lines += [f"x = {x}{note}", "output = model(x)"]
             if self.block is not None:
@@ -87,7 +98,10 @@ class Experiment:
         name, keys = config.pop("name", None), config
         if self.adopted is not None:
             shape = "" if self.input_shape is None else f", input_shape={tuple(self.input_shape)}"
-            lines = [f"model = ck.ClassyModel.from_model(module{shape})  # your {self.adopted}"]
+            lines = []
+            if self.example is not None:
+                lines, shape = [f"example = {self.example}  # of the shapes of yours"], ", example=example"
+            lines.append(f"model = ck.ClassyModel.from_model(module{shape})  # your {self.adopted}")
         elif self.pretrained:
             lines = [f"model = ck.load_pretrained({_literal(name)})"]
         else:
@@ -100,6 +114,30 @@ class Experiment:
             lines.append(f"model.attach_head({', '.join(arguments)})")
         lines.append("model.eval()" if self.device == "cpu" else f"model.eval().to({_literal(self.device)})")
         return lines
+
+
+def example_code(example: Inputs) -> str:
+    """Python that makes inputs of the same shapes and types, numbers aside.
+
+    >>> example_code(Inputs(torch.ones(1, 4, dtype=torch.long), mask=None))
+    'ck.Inputs(torch.zeros(1, 4, dtype=torch.int64), mask=None)'
+    """
+
+    def code(value: Any) -> str:
+        if isinstance(value, torch.Tensor):
+            made = "rand" if value.is_floating_point() else "zeros"
+            dtype = "" if value.dtype == torch.float32 else f", dtype={value.dtype}"
+            return f"torch.{made}({', '.join(map(str, value.shape))}{dtype})"
+        if isinstance(value, Mapping):
+            return "{" + ", ".join(f"{_literal(k)}: {code(v)}" for k, v in value.items()) + "}"
+        if isinstance(value, (list, tuple)):
+            return "[" + ", ".join(map(code, value)) + "]"
+        return _literal(value) if isinstance(value, (str, int, float, bool, type(None))) else "..."
+
+    if isinstance(example.alone, torch.Tensor):
+        return code(example.alone)
+    named = (f"{name}={code(value)}" for name, value in example.kwargs.items())
+    return f"ck.Inputs({', '.join([*map(code, example.args), *named])})"
 
 
 def _plain(value: Any) -> Any:

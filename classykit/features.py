@@ -1,21 +1,24 @@
-"""The kinds of features that blocks give and heads take: 2-D map, 3-D map, tokens, vector."""
+"""The kinds of features that blocks give and heads take: 2-D map, 3-D map, sequence, tokens, vector."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-MAP2D, MAP3D, TOKENS, VECTOR = "map2d", "map3d", "tokens", "vector"
+MAP2D, MAP3D, SEQUENCE, TOKENS, VECTOR = "map2d", "map3d", "sequence", "tokens", "vector"
 
 KINDS = {
     MAP2D: "a 2-D map (N, C, H, W)",
     MAP3D: "a 3-D map (N, C, T, H, W)",
+    SEQUENCE: "a sequence (N, C, L)",
     TOKENS: "tokens (N, L, C)",
     VECTOR: "a vector (N, C)",
 }
+
+IN_WORDS = {kind: words.partition(" (")[0] for kind, words in KINDS.items()}  # "a 2-D map"
 
 
 @dataclass(frozen=True)
@@ -36,12 +39,21 @@ class Features:
     channels_last: bool = False
 
     @classmethod
-    def of(cls, output: object, batch_size: int, square: bool = True) -> Features | None:
+    def of(
+        cls, output: object, batch_size: int, square: bool = True, moves: Sequence[bool] | None = None
+    ) -> Features | None:
         """Recognise a block's output; None when it is no tensor or of no kind known here.
 
         The batch dimension is the one that has ``batch_size`` entries, so callers who know nothing about a
-        model probe it with a size that is unlikely to occur otherwise. Where the input is ``square``, so are
-        2-D maps: the odd dimension out is the channels'.
+        model probe it with a size that is unlikely to occur otherwise.
+
+        ``moves`` says of each dimension whether its size is another where the input's is: what moves is space, what
+        does not is channels. Where that is not known, or does not tell, the common orders are assumed: tokens
+        (N, L, C), maps (N, C, [T,] H, W); and where the input is ``square``, so are 2-D maps: the odd dimension out
+        is the channels'.
+
+        >>> Features.of(torch.empty(2, 32, 100), 2, moves=(False, False, True)).kind
+        'sequence'
         """
         if not isinstance(output, torch.Tensor) or not output.is_floating_point():
             return None
@@ -51,15 +63,23 @@ class Features:
         kind = {2: VECTOR, 3: TOKENS, 4: MAP2D, 5: MAP3D}.get(output.ndim)
         if kind is None or shape[0] != batch_size:
             return None
+        if kind == VECTOR:
+            return cls(kind, shape[1:], shape[1])
+        second, *between, final = moves[1:] if moves and len(moves) == len(shape) else (False,) * (len(shape) - 1)
+        if kind == TOKENS:
+            if final and not second:
+                return cls(SEQUENCE, shape[1:], shape[1])
+            return cls(kind, shape[1:], shape[-1])
         # of (N, C, [T,] H, W) or (N, [T,] H, W, C)
-        last = kind in (MAP2D, MAP3D) and square and shape[-3] == shape[-2] != shape[-1]
-        channels = shape[-1] if kind == TOKENS or last else shape[1]
-        return cls(kind, shape[1:], channels, channels_last=last)
+        last = second and not final
+        if second == final and not (any(between) and not second):
+            last = square and shape[-3] == shape[-2] != shape[-1]
+        return cls(kind, shape[1:], shape[-1] if last else shape[1], channels_last=last)
 
     @property
     def spatial(self) -> tuple[int, ...]:
-        """(H, W) of a 2-D map, (T, H, W) of a 3-D map, () otherwise."""
-        if self.kind not in (MAP2D, MAP3D):
+        """(H, W) of a 2-D map, (T, H, W) of a 3-D map, (L,) of a sequence, () otherwise."""
+        if self.kind not in (MAP2D, MAP3D, SEQUENCE):
             return ()
         return self.shape[:-1] if self.channels_last else self.shape[1:]
 
@@ -67,7 +87,7 @@ class Features:
         return shape_text(self.shape)
 
 
-def main_tensor(output: object, batch_size: int, square: bool = True) -> tuple[int | str | None, object]:
+def main_tensor(output: object, batch_size: int) -> tuple[int | str | None, object]:
     """``(where, what)`` of the features in a block's output: ``(None, output)`` unless it gives several things.
 
     Of a tuple, list or dict (tokens with their grid's size, say, or several branches) it is the first entry that
@@ -83,7 +103,7 @@ def main_tensor(output: object, batch_size: int, square: bool = True) -> tuple[i
         entries = output.items()
     else:
         return None, output
-    return next(((k, v) for k, v in entries if Features.of(v, batch_size, square) is not None), (None, output))
+    return next(((k, v) for k, v in entries if Features.of(v, batch_size) is not None), (None, output))
 
 
 def shape_text(shape: tuple[int, ...] | None) -> str:

@@ -13,6 +13,7 @@ from torch import nn
 from classykit.errors import ConfigError, ImageError
 from classykit.images import Preprocessing
 from classykit.meta import dtype_of
+from classykit.nested import Inputs
 
 
 def preprocess(image: Any, model: Any = None) -> torch.Tensor:
@@ -87,6 +88,23 @@ def input_shape_of(module: Any) -> tuple[int, ...] | None:
         shape = (getattr(config, "num_channels", 3), *sides) if sides else None
     good = isinstance(shape, (tuple, list)) and all(type(n) is int and n > 0 for n in shape)
     return tuple(shape) if shape and good else None
+
+
+def example_of(example: Any, input_shape: Any = None) -> Inputs:
+    """An example call as `Inputs`; ConfigError where it holds no tensor, or an input shape is given beside it.
+
+    >>> example_of(torch.zeros(2, 5))
+    Inputs((2, 5) float32)
+    """
+    if input_shape is not None:
+        raise ConfigError("Give input_shape or example, not both: an example says its shapes itself.")
+    inputs = Inputs.of(example)
+    if not inputs.tensors:
+        raise ConfigError(
+            f"example is what the model is called with, a tensor or classykit.Inputs(...) that holds some, with the "
+            f"batch first; there is none in {inputs}."
+        )
+    return inputs
 
 
 def preprocessing_of(module: Any) -> Preprocessing | None:

@@ -117,15 +117,6 @@ def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
     return nn.Parameter(data, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else data
 
 
-def tensors_in(value: object) -> list[torch.Tensor]:
-    """The tensors in a tensor, or in nested lists, tuples and dicts of them."""
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    return [t for v in value for t in tensors_in(v)] if isinstance(value, (tuple, list)) else []
-
-
 def empty_input(shape: tuple[int, ...], batch_size: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
     """A meta tensor (N, *shape) to send through a twin."""
     return torch.empty(batch_size, *shape, device="meta", dtype=dtype)

@@ -1,10 +1,9 @@
 """classykit.meta: weightless twins, which can be asked anything and leave the module alone."""
 
-import pytest
 import torch
 from torch import nn
 
-from classykit.meta import dtype_of, empty_input, meta_twin, shared_twin, tensors_in, weightless
+from classykit.meta import dtype_of, empty_input, meta_twin, shared_twin, weightless
 
 
 class Keeper(nn.Module):
@@ -81,16 +80,6 @@ def test_weightless_modules_draw_no_random_numbers():
         real = torch.zeros(2, device="cpu").fill_(3)
     assert {t.device.type for t in net.state_dict().values()} == {"meta"} and real.tolist() == [3, 3]
     assert torch.equal(state, torch.get_rng_state()) and torch.zeros(1).device.type == "cpu"
-
-
-@pytest.mark.parametrize("wrap, found", [
-    (lambda a, b: a, "a"), (lambda a, b: [b, (a, None)], "ba"), (lambda a, b: {"x": a, "y": [{"z": b}]}, "ab"),
-    (lambda a, b: "text", ""), (lambda a, b: None, ""),
-])  # fmt: skip
-def test_tensors_in(wrap, found):
-    of = {"a": torch.zeros(1), "b": torch.ones(2)}
-    tensors = tensors_in(wrap(of["a"], of["b"]))
-    assert len(tensors) == len(found) and all(t is of[name] for t, name in zip(tensors, found, strict=True))
 
 
 def test_dtype_of():

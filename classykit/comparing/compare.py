@@ -24,7 +24,8 @@ def compare(
     budget: Mapping[str, float] | None = None,
     sort: str | None = None,
     input_shape: tuple[int, ...] | None = None,
-    batch_size: int = 1,
+    batch_size: int | None = None,
+    example: Any = None,
     names: Iterable[str] | None = None,
 ) -> Comparison:
     """Models side by side: totals, differences in per cent, blocks aligned by stage, and who fits a budget.
@@ -36,8 +37,8 @@ def compare(
             memory (bytes, the peak of inference).
         sort: a figure to sort by, smallest first, or with a minus before it ("-macs") largest first; "model" sorts
             by name. Default: as given.
-        input_shape, batch_size: as for `inspect`. By default each model gets an input of its own shape: figures of
-            models with different inputs are compared as they are.
+        input_shape, batch_size, example: as for `inspect`. By default each model gets an input of its own shape:
+            figures of models with different inputs are compared as they are.
         names: what to call them, one a model. Default: their own names; models of the same name get a suffix, which
             says how their configs differ where that is short.
 
@@ -58,7 +59,7 @@ def compare(
     last: ClassyKitError | None = None
     for name, subject in zip(called, subjects, strict=True):
         try:
-            inspections[name] = inspect(subject.given, input_shape, batch_size).require()
+            inspections[name] = inspect(subject.given, input_shape, batch_size, example).require()
         except ClassyKitError as error:
             failed[name], last = str(error), error
     if not inspections:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from classykit.features import MAP2D, MAP3D, TOKENS, VECTOR
+from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, VECTOR
 from classykit.inspecting.report import REST
 
 if TYPE_CHECKING:
@@ -65,14 +65,14 @@ def _where(block: BlockInfo, input_shape: tuple[int, ...]) -> tuple[str, float]:
     if block.name == REST:
         return "outside the blocks", 0
     kind = block.features.kind if block.features is not None else None
-    if kind not in (MAP2D, MAP3D):
+    if kind not in (MAP2D, MAP3D, SEQUENCE):
         return kind if kind in (TOKENS, VECTOR) else "other", 0
     spatial = block.features.spatial
     if all(n == 1 for n in spatial) and math.prod(input_shape[1:]) > 1:
         return "pooled", 0
-    if block.stride is None or len(input_shape) < 3:
+    if not block.strides:
         return "other", 0
-    stride = nominal(block.stride)
+    stride = nominal(block.strides[-1])
     return f"stride {stride:g}", stride
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.errors import ShapeError
+from classykit.errors import ConfigError, ShapeError
 from classykit.heads.classy_head import ClassyHead
 from classykit.inputs import input_shape_of
 from classykit.inspecting.inspection import Inspection, inspect
 from classykit.meta import dtype_of, shared_twin
 from classykit.models.classy_model import Adapter, ClassyModel
 from classykit.models.factory import MODELS, build_model
+from classykit.nested import Inputs
 from classykit.running.memory_fit import allocate, check_fits
 from classykit.subject import refuse_without_weights, subject_of
 from classykit.weights.pretrained import is_available, load_pretrained, packaged_weights
@@ -27,17 +28,20 @@ class Explored:
     Args:
         model: a name, a config, or an nn.Module. A module is never changed: what is explored is a copy of its
             module tree that shares its weights.
+        example: what a module of the user's is called with (see `classykit.Inputs`), where it is no picture or clip.
     """
 
-    def __init__(self, model: str | Mapping[str, Any] | nn.Module):
+    def __init__(self, model: str | Mapping[str, Any] | nn.Module, example: Any = None):
         self.live: ClassyModel | None = None
         self.adopted: str | None = None
         module = subject_of(model).module
         if module is None:
+            if example is not None:
+                raise ConfigError("example goes with a module of your own; a model of this kit's knows what it takes.")
             self._described = build_model(model, device="meta").eval()
         else:
             self.adopted = type(module.model if isinstance(module, Adapter) else module).__name__
-            self._described = ClassyModel.from_model(shared_twin(module)).eval()
+            self._described = ClassyModel.from_model(shared_twin(module), example=example).eval()
             if all(p.device.type != "meta" for p in module.parameters()):
                 self.live = self._described
         self.dtype: str = str(dtype_of(self._described)).removeprefix("torch.")  # "float32"
@@ -47,7 +51,8 @@ class Explored:
             if self.adopted and not isinstance(model, ClassyModel):  # the shape of its input was a guess
                 error.args = (
                     f"{error} If {self.adopted} takes other inputs, say which, as in "
-                    "ck.explore(ck.ClassyModel.from_model(module, input_shape=(3, 16, 112, 112))).",
+                    "ck.explore(ck.ClassyModel.from_model(module, input_shape=(3, 16, 112, 112))), or "
+                    "ck.explore(module, example=ck.Inputs(ids, mask=mask)).",
                 )
             raise
 
@@ -67,15 +72,25 @@ class Explored:
     @property
     def said_shape(self) -> tuple[int, ...] | None:
         """The input shape that was said when a module was adopted; None where the module says it, or takes pictures."""
-        if not isinstance(self._described, Adapter):
+        if not isinstance(self._described, Adapter) or self.example is not None:
             return None
         by_itself = input_shape_of(self._described.model) or (3, 224, 224)
         return None if self.inspection.input_shape == by_itself else self.inspection.input_shape
 
     @property
+    def example(self) -> Inputs | None:
+        """What it is called with, where that was said when it was adopted."""
+        return self._described.example
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether it runs on a picture, and not on a clip, a vector or an example that was given."""
+        return self.example is None and len(self.inspection.input_shape) == 3
+
+    @property
     def takes_clips(self) -> bool:
         """Whether it runs on a clip, (3, T, H, W)."""
-        return len(self.inspection.input_shape) == 4 and self.inspection.input_shape[0] == 3
+        return self.example is None and len(self.inspection.input_shape) == 4 and self.inspection.input_shape[0] == 3
 
     @property
     def family(self) -> str:

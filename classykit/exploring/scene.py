@@ -12,7 +12,7 @@ from PIL import Image
 
 from classykit.clips import load_clip, preprocess_clip, seen_frames
 from classykit.errors import ConfigError
-from classykit.experiment import Experiment
+from classykit.experiment import Experiment, example_code
 from classykit.exploring.explored import Explored
 from classykit.features import MAP3D, Features
 from classykit.images import Preprocessing
@@ -101,8 +101,8 @@ class Scene:
 
     @property
     def takes_pictures(self) -> bool:
-        """Whether the model runs on a picture, and not on a clip or a vector."""
-        return len(self.inspection.input_shape) == 3
+        """Whether the model runs on a picture, and not on a clip, a vector or an example of the user's."""
+        return self.subject.takes_pictures
 
     @property
     def takes_clips(self) -> bool:
@@ -122,7 +122,7 @@ class Scene:
         return self._pictures
 
     def _seen(self) -> list[Image.Image]:
-        if self.picture is None:
+        if self.picture is None or self.subject.example is not None:
             return []
         shape = self.inspection.input_shape
         if self.subject.preprocessing is not None:
@@ -139,7 +139,7 @@ class Scene:
     @property
     def moments(self) -> int:
         """How many moments there are to look at: the clip's frames, or the maps' time steps where there are more."""
-        known = Features.of(self.features, 1) if isinstance(self.features, torch.Tensor) else None
+        known = self.known if isinstance(self.features, torch.Tensor) else None
         return max(len(self.frames), known.spatial[0] if known is not None and known.kind == MAP3D else 1)
 
     @property
@@ -170,6 +170,7 @@ class Scene:
             block=self.block or None,
             adopted=self.subject.adopted,
             input_shape=self.subject.said_shape,
+            example=None if self.subject.example is None else example_code(self.subject.example),
         )
 
     # ---- running ----
@@ -215,6 +216,8 @@ class Scene:
     def input_for(self, model: ClassyModel) -> Any:
         """The picture or clip as the model takes it, where the model is."""
         reference = next(model.parameters(), torch.empty(0))
+        if self.subject.example is not None:
+            return model.example_input(1, reference.device)
         if self.takes_clips:
             x = preprocess_clip(load_clip(self.clip), model).to(reference.device, reference.dtype)
             key = getattr(model, "input_key", None)
@@ -243,13 +246,18 @@ class Scene:
         features = self.features
         if not isinstance(features, torch.Tensor):
             return None
-        maps = feature_maps(features, self.order, self.scale, start=self.offset, count=self.page_size(features))
+        maps = feature_maps(features, self.order, self.scale, start=self.offset, count=self.page_size, known=self.known)
         return maps if maps.channels else None
 
-    @staticmethod
-    def page_size(features: torch.Tensor) -> int:
-        """How many of these features' maps are shown at a time."""
-        known = Features.of(features, 1)
+    @property
+    def known(self) -> Features | None:
+        """Of which kind the chosen block's features are."""
+        return self.inspection[self.block].features
+
+    @property
+    def page_size(self) -> int:
+        """How many of the chosen block's maps are shown at a time."""
+        known = self.known
         if known is None or known.kind != MAP3D:
             return PAGES[0]
         of_one = 2 * math.prod(known.spatial)

@@ -12,13 +12,13 @@ from torch import nn
 
 from classykit.configs import Config, PositiveInt, read_config, without_ignored
 from classykit.errors import ConfigError, HeadError
-from classykit.features import KINDS, MAP2D, MAP3D, TOKENS, VECTOR, Features
+from classykit.features import IN_WORDS, KINDS, MAP2D, MAP3D, SEQUENCE, TOKENS, VECTOR, Features
 from classykit.memory import refuse_what_cannot_fit
 from classykit.registry import Registry
 
 HEADS: Registry[type[ClassyHead]] = Registry("head")
 
-_NDIM = {MAP2D: 4, MAP3D: 5, TOKENS: 3, VECTOR: 2}
+_NDIM = {MAP2D: 4, MAP3D: 5, SEQUENCE: 3, TOKENS: 3, VECTOR: 2}
 
 
 class HeadConfig(Config):
@@ -107,8 +107,7 @@ class ClassyHead(nn.Module):
             return "wants channels first"
         if features.kind in cls.takes:
             return None
-        short = {MAP2D: "a 2-D map", MAP3D: "a 3-D map", TOKENS: "tokens", VECTOR: "a vector"}
-        return "wants " + " or ".join(short[kind] for kind in cls.takes)
+        return "wants " + " or ".join(IN_WORDS[kind] for kind in cls.takes)
 
     @classmethod
     def keys_for(cls, features: Features) -> dict[str, Any]:
@@ -116,8 +115,12 @@ class ClassyHead(nn.Module):
         has_plane = cls.Config is not None and "in_plane" in cls.Config.model_fields
         return {"in_plane": features.channels} if has_plane else {}
 
-    def expect(self, x: torch.Tensor, channels: int | None = None, channels_last: bool = False) -> None:
-        """Raise HeadError unless ``x`` has the rank, and the ``channels``, that this head takes."""
+    def expect(self, x: torch.Tensor, channels: int | None = None, channels_last: bool | None = None) -> None:
+        """Raise HeadError unless ``x`` has the rank, and the ``channels``, that this head takes.
+
+        ``channels_last`` says that the channels are the last dimension; None: of tokens they are, of all else the
+        second is.
+        """
         if torch.jit.is_tracing():  # sizes are tensors there; the eager call before it has checked
             return
         ranks = {_NDIM[kind]: kind for kind in self.takes}
@@ -127,7 +130,8 @@ class ClassyHead(nn.Module):
                 f"head {self.unique_id!r} ({self.registered_name}) takes {wanted}, "
                 f"it was given a tensor of shape {tuple(x.shape)}."
             )
-        got = x.shape[-1 if ranks[x.ndim] == TOKENS or channels_last else 1]
+        last = ranks[x.ndim] == TOKENS if channels_last is None else channels_last
+        got = x.shape[-1 if last else 1]
         if channels is not None and got != channels:
             raise HeadError(
                 f"head {self.unique_id!r} expects {channels} channels, it was given {got} "

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import linecache
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,45 +12,44 @@ import torch
 from torch import nn
 
 from classykit.inspecting.report import Failure
-from classykit.meta import tensors_in
 from classykit.models.classy_model import Adapter
+from classykit.nested import tensors_in
 
 _TORCH = str(Path(torch.__file__).parent)
+_KIT = str(Path(__file__).parents[1])
 
 
 def explain(error: Exception, twin: nn.Module, paths: Mapping[str, str], x: Any) -> Failure:
-    """What there is to say of ``error``, which ``twin(x)`` raises; the pass is repeated, with an eye on every layer.
+    """What there is to say of ``error``, which ``twin`` raised on ``x``: told by the calls that it came through.
 
     Args:
-        twin: the model or its copy; hooks are put on it and taken off again.
+        twin: the model or its copy.
         paths: {block name: dotted path} of the listed blocks.
     """
-    running: list[tuple[str, nn.Module, Any]] = []
-    handles = []
-    for path, module in twin.named_modules():
-        handles += [
-            module.register_forward_pre_hook(lambda m, args, path=path: running.append((path, m, args))),
-            module.register_forward_hook(lambda m, args, out: running.pop() and None),
-        ]
-    try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            with contextlib.suppress(Exception):  # it fails again, which is what this pass is for
-                twin(x)
-    finally:
-        for handle in handles:
-            handle.remove()
-    path, module, args = running[-1] if running else ("", twin, (x,))
+    names = {id(module): path for path, module in twin.named_modules()}
+    path, module, given = "", twin, x
+    for called, args, kwargs in _calls(error):
+        if id(called) in names:
+            path, module, given = names[id(called)], called, (args, kwargs)
     block = next((n for n, p in paths.items() if path == p or path.startswith(p + ".")), None)
-    given = next(iter(tensors_in(args)), None)
+    tensor = next(iter(tensors_in(given)), None)
     return Failure(
         block=block,
         module=path.removeprefix("model").removeprefix(".") if isinstance(twin, Adapter) else path,
         layer=_words(module),
-        input_shape=None if given is None else tuple(given.shape),
+        input_shape=None if tensor is None else tuple(tensor.shape),
         expected=_expected(module),
         reason=_one_line(error),
         source=_source(error),
     )
+
+
+def _calls(error: Exception) -> Iterator[tuple[nn.Module, Any, Any]]:
+    """(module, args, kwargs) of the calls of modules that were going on when ``error`` was raised, outermost first."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code is nn.Module._call_impl.__code__:
+            values = frame.f_locals
+            yield values["self"], values.get("args", ()), values.get("kwargs", {})
 
 
 def _words(module: nn.Module) -> str:
@@ -85,9 +83,9 @@ def _one_line(error: Exception) -> str:
 
 
 def _source(error: Exception) -> str | None:
-    """The innermost line outside of torch: the user's own, as a rule."""
+    """The innermost line that is neither torch's nor this kit's: the user's own, as a rule; None without one."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not frame.filename.startswith((_TORCH, "<frozen")) and "classykit/inspecting" not in frame.filename:
+        if not frame.filename.startswith((_TORCH, _KIT, "<")):
             code = linecache.getline(frame.filename, frame.lineno or 0).strip()
             return f"{frame.filename}:{frame.lineno}: {code}"
     return None

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.meta import tensors_in
+from classykit.nested import tensors_in
 
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), torch.dtype, torch.device, torch.memory_format, type)
 

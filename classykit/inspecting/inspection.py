@@ -15,16 +15,18 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from classykit.errors import ConfigError, ShapeError
-from classykit.features import Features, main_tensor
+from classykit.features import Features, main_tensor, shape_text
 from classykit.harmless import harmless
+from classykit.inputs import example_of, input_shape_of
 from classykit.inspecting.failure import explain
-from classykit.inspecting.receptive.receptive_field import receptive_field
+from classykit.inspecting.receptive.receptive_field import ReceptiveField, receptive_field
 from classykit.inspecting.report import REST, BlockInfo, Failure, Inspection
 from classykit.inspecting.tracer import BlockTrace, Trace, trace
 from classykit.meta import dtype_of, empty_input, meta_twin, shared_twin
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.models.head_dict import is_head, is_of_head
+from classykit.nested import Inputs, mapped, parts_of, random_like, tensors_in
 from classykit.subject import name_of, subject_of
 
 __all__ = ["BlockInfo", "Failure", "Inspection", "clear_cache", "inspect"]
@@ -34,15 +36,20 @@ _cache: OrderedDict[Any, Inspection] = OrderedDict()
 
 
 def inspect(
-    model: str | Mapping[str, Any] | nn.Module, input_shape: tuple[int, ...] | None = None, batch_size: int = 1
+    model: str | Mapping[str, Any] | nn.Module,
+    input_shape: tuple[int, ...] | None = None,
+    batch_size: int | None = None,
+    example: Any = None,
 ) -> Inspection:
     """What a model is and what it costs, from one pass on the meta device: no weight is allocated.
 
     Args:
-        model: a registered name, a config, a ClassyModel, or any nn.Module that takes one tensor. A module is
-            inspected through a weightless copy; nothing of it is changed.
+        model: a registered name, a config, a ClassyModel, or any nn.Module. A module is inspected through a
+            weightless copy; nothing of it is changed.
         input_shape: shape of one input without the batch. Default: the model's own, else (3, 224, 224).
-        batch_size: number of inputs in the pass. Default 1.
+        batch_size: number of inputs in the pass. Default: as many as the example has, else 1.
+        example: in place of ``input_shape``: what the model is called with, a tensor or `classykit.Inputs`, for models
+            that take token ids, several tensors or keywords. Its numbers matter only where a real pass is needed.
 
     Figures are for inference (eval mode): MACs are counted by the operations that run, with the formulas of
     torch.utils.flop_counter. Blocks that are equal, with equal inputs, are worked out once; inspections of names
@@ -51,30 +58,37 @@ def inspect(
     A model that cannot run on such an input is inspected up to the block that fails, whatever the reason:
     `Inspection.error` names the block, the layer, what that takes and was given, and the line of code;
     `Inspection.require` raises it. A model that asks for the numbers in its tensors, which meta tensors do not have,
-    is run on random numbers, and `Inspection.note` says so.
+    is run on the example, or on random numbers, and `Inspection.note` says so.
 
-    Raises ConfigError for a bad input_shape or batch_size, ConfigError and others for a bad config, ShapeError for a
-    module that cannot be copied.
+    Raises ConfigError for a bad input_shape, batch_size or example, ConfigError and others for a bad config,
+    ShapeError for a module that cannot be copied.
 
     >>> i = inspect("resnet50")
     >>> i.params, round(i.macs / 1e9, 2)
     (23508032, 4.09)
+    >>> inspect(nn.Bilinear(4, 5, 6), example=Inputs(torch.zeros(1, 4), torch.zeros(1, 5))).params
+    126
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+    if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
         raise ConfigError(f"batch_size is a positive number, not {batch_size!r}.")
     if input_shape is not None and (
         not isinstance(input_shape, (tuple, list, torch.Size))
         or not all(isinstance(n, int) and n > 0 for n in input_shape)
     ):
         raise ConfigError(f"input_shape is a tuple of positive sizes such as (3, 224, 224), not {input_shape!r}.")
+    given = None if example is None else example_of(example, input_shape)
     subject = subject_of(model)
+    if given is None and subject.module is not None and input_shape is None:
+        given = getattr(subject.module, "example", None)
+    batch_size = batch_size or (1 if given is None else given.batch_size)
     if subject.module is not None:
-        return _inspect(_Twins(None, _twin_of(subject.module, input_shape), input_shape), batch_size, subject.module)
-    key = _key(subject.config, input_shape, batch_size)
+        twin = _twin_of(subject.module, input_shape, given)
+        return _inspect(_Twins(None, twin, input_shape, given), batch_size, subject.module)
+    key = None if given is not None else _key(subject.config, input_shape, batch_size)
     if key is not None and key in _cache:
         _cache.move_to_end(key)
         return _cache[key]
-    found = _inspect(_Twins(subject.config, None, input_shape), batch_size)
+    found = _inspect(_Twins(subject.config, None, input_shape, given), batch_size)
     if key is not None:
         _cache[key] = found
         if len(_cache) > _REMEMBERED:
@@ -101,71 +115,100 @@ def _key(config: Mapping[str, Any], input_shape: tuple[int, ...] | None, batch_s
 
 
 class _Twins:
-    """Where twins of a model come from: its config, or a twin to copy."""
+    """Where twins of a model come from: its config, or a twin to copy; and what they are called with."""
 
-    def __init__(self, config: Any, twin: ClassyModel | None, input_shape: tuple[int, ...] | None):
+    def __init__(
+        self, config: Any, twin: ClassyModel | None, input_shape: tuple[int, ...] | None, example: Inputs | None
+    ):
         self.config = copy.deepcopy(config) if isinstance(config, Mapping) else config
-        self.twin, self.input_shape = twin, input_shape
+        self.twin, self.input_shape, self.example = twin, input_shape, example
 
     def make(self, batch_size: int, dtype: torch.dtype | None = None) -> tuple[ClassyModel, Any]:
         """A new twin on the meta device that may be changed, and an input for it."""
         twin = build_model(self.config, device="meta").eval() if self.twin is None else _twin_of(self.twin)
         if dtype is not None:
             twin = twin.to(dtype)
-        x = twin.example_input(batch_size, "meta")
+        if self.example is not None:
+            of = {t.is_floating_point(): dtype if t.is_floating_point() else None for t in self.example.tensors}
+            sized = self.example.sized(batch_size)
+            return twin, mapped(lambda t: t.to("meta", of[t.is_floating_point()]), sized).alone
         if self.input_shape is not None:
-            x = empty_input(tuple(self.input_shape), batch_size, dtype_of(twin))
-        return twin, x
+            return twin, empty_input(tuple(self.input_shape), batch_size, dtype_of(twin))
+        return twin, twin.example_input(batch_size, "meta")
 
 
 def _inspect(source: _Twins, batch_size: int, original: nn.Module | None = None) -> Inspection:
     twin, x = source.make(batch_size)
-    shape = tuple(x.shape[1:]) if isinstance(x, torch.Tensor) else twin.input_shape
+    main = Inputs.of(x).main
+    shape = twin.input_shape if main is None else tuple(main.shape[1:])
     heads = {h.unique_id: block for block, of_block in twin.get_heads().items() for h in of_block}
     paths = row_paths(twin)
-    seen, error, note = trace(twin, paths, x), None, ""
+    moves = twin.moves(paths.values())
+    seen, error, note = trace(twin, paths, x, as_tokens=moves.get("") == (False, True, False)), None, ""
     make: Callable[[int, torch.dtype | None], tuple[nn.Module, Any]] | None = source.make
     if seen.failure is not None and (original is not None or "meta" in str(seen.failure).lower()):
-        real = _real_pass(source, original, paths, x)
+        real = _real_pass(source, original, paths, batch_size)
         if real is not None and (real[0].failure is None or "meta" in str(seen.failure).lower()):
-            seen, twin = real
-            note, make = "It needs numbers: figures are from a real pass on random numbers.", None
+            (seen, twin), make = real, None
+            numbers = "random numbers" if source.example is None else "the example"
+            note = f"It needs numbers: figures are from a real pass on {numbers}."
     if seen.failure is not None:
-        if make is not None:  # a new twin: equal blocks of the old one are folded
-            twin, x = source.make(batch_size)
         error = explain(seen.failure, twin, paths, x)
+        seen.failure = None  # which holds all that the pass has made
+        told = source.input_shape or source.example or (original is not None and input_shape_of(original))
+        if original is not None and not told:
+            note = (
+                f"It was given {shape_text(shape)}, which is a guess: say what it takes, input_shape=(...) without the "
+                f"batch, or example=classykit.Inputs(...) for anything but one tensor of numbers."
+            )
     tensors = list({id(p): p for p in twin.parameters()}.values())
     buffers = list({id(b): b for b in twin.buffers()}.values())
+    rows = _liken(_rows(twin, paths, seen.blocks, heads, shape, batch_size, moves))
     return Inspection(
         name=name_of(twin),
         input_shape=shape,
         batch_size=batch_size,
-        blocks=_liken(_rows(twin, paths, seen.blocks, heads, shape, batch_size)),
+        blocks=rows,
         param_bytes=sum(p.numel() * p.element_size() for p in tensors),
         buffer_bytes=sum(b.numel() * b.element_size() for b in buffers),
         uncounted=dict(seen.uncounted),
         buffers=sum(b.numel() for b in buffers),
         error=error,
         note=note,
+        unreached_params=sum(p.numel() for p in tensors) - sum(row.params for row in rows),
+        inputs=_inputs(x, batch_size),
         _make=make,
     )
 
 
+def _inputs(x: Any, batch_size: int) -> dict[str, tuple[int, ...]]:
+    """{name or number: shape, without the batch} of the tensors of an input, where there are several."""
+    parts = parts_of(Inputs.of(x)) or {}
+    named = {str(k): t for k, v in parts.items() for t in tensors_in(v)[:1]}
+    shapes = {k: tuple(t.shape[1:] if t.ndim and t.shape[0] == batch_size else t.shape) for k, t in named.items()}
+    return shapes if len(tensors_in(x)) > 1 else {}
+
+
 def _real_pass(
-    source: _Twins, original: nn.Module | None, paths: Mapping[str, str], x: Any
+    source: _Twins, original: nn.Module | None, paths: Mapping[str, str], batch_size: int
 ) -> tuple[Trace, ClassyModel] | None:
-    """The pass on random numbers, for a model that no meta pass does; None where there are none to run it with.
+    """The pass on numbers, for a model that no meta pass does; None where there are none to run it with.
 
     It is a copy that runs, with the model's own tensors: what its forward writes into attributes stays there.
     """
     if original is None:
         model = build_model(source.config)
     else:
-        if not isinstance(x, torch.Tensor) or any(t.is_meta for t in (*original.parameters(), *original.buffers())):
+        if any(t.is_meta for t in (*original.parameters(), *original.buffers())):
             return None
-        model = _as_model(shared_twin(original, own_hooks=True), original, source.input_shape)
-    reference = next(model.parameters(), torch.empty(0))
-    numbers = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)).to(reference.device, reference.dtype)
+        model = _as_model(shared_twin(original, own_hooks=True), original, source.input_shape, source.example)
+    device = next(model.parameters(), torch.empty(0)).device
+    if source.example is not None:
+        numbers = mapped(lambda t: t.to(device), source.example.sized(batch_size)).alone
+    elif source.input_shape is not None:
+        numbers = random_like(torch.empty(batch_size, *source.input_shape, device=device, dtype=dtype_of(model)))
+    else:
+        numbers = random_like(model.example_input(batch_size, device))
     with unfused(), harmless(model), torch.random.fork_rng(devices=[]):
         return trace(model, paths, numbers, fold=False), model
 
@@ -197,7 +240,9 @@ def _liken(rows: list[BlockInfo]) -> tuple[BlockInfo, ...]:
     return tuple(likened)
 
 
-def _twin_of(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> ClassyModel:
+def _twin_of(
+    model: nn.Module, input_shape: tuple[int, ...] | None = None, example: Inputs | None = None
+) -> ClassyModel:
     try:
         twin = meta_twin(model)
     except Exception as error:  # whatever a stranger's __deepcopy__ raises
@@ -205,16 +250,18 @@ def _twin_of(model: nn.Module, input_shape: tuple[int, ...] | None = None) -> Cl
             f"{type(model).__name__} cannot be inspected: copying its module tree raised {type(error).__name__}: "
             f"{error}. Something that it holds cannot be copied."
         ) from error
-    return _as_model(twin, model, input_shape)
+    return _as_model(twin, model, input_shape, example)
 
 
-def _as_model(twin: nn.Module, original: nn.Module, input_shape: tuple[int, ...] | None) -> ClassyModel:
+def _as_model(
+    twin: nn.Module, original: nn.Module, input_shape: tuple[int, ...] | None, example: Inputs | None
+) -> ClassyModel:
     """A copy as a ClassyModel, with the original's heads at work."""
     if isinstance(original, ClassyModel) and isinstance(twin, ClassyModel):
         if original.get_heads():  # the copy has lost its hooks, the heads' among them
             twin._install([(b, h) for b, of in twin.get_heads().items() for h in of], original._readings)
         return twin
-    return ClassyModel.from_model(twin, input_shape)
+    return ClassyModel.from_model(twin, input_shape, example=example)
 
 
 def row_paths(model: ClassyModel) -> dict[str, str]:
@@ -238,6 +285,7 @@ def _rows(
     heads: Mapping[str, str],
     shape: tuple[int, ...],
     batch_size: int,
+    moves: Mapping[str, tuple[bool, ...]],
 ) -> list[BlockInfo]:
     rows: list[BlockInfo] = []
     stage, resolution = -1, None
@@ -246,8 +294,9 @@ def _rows(
         block = seen[name]
         path = paths.get(name, "")
         is_head = is_of_head(path)
-        output = main_tensor(block.output, batch_size, square)[1]
-        given = Features.of(output, batch_size, square)
+        output = main_tensor(block.output, batch_size)[1]
+        given = Features.of(output, batch_size, square, moves.get(path))
+        sees = receptive_field(block.fields.get(id(output)), shape[1:])
         spatial = given.spatial if given is not None else ()
         here = spatial or (given.kind if given is not None else None)
         if not is_head and name != REST and here != resolution:
@@ -257,21 +306,36 @@ def _rows(
                 name=name,
                 type=_type_of(twin.get_submodule(path)) if path else "outside the listed blocks",
                 stage=None if is_head or name == REST else stage,
-                input_shape=_shape(main_tensor(block.input, batch_size, square)[1], batch_size),
+                input_shape=_shape(main_tensor(block.input, batch_size)[1], batch_size),
                 output_shape=_shape(output, batch_size),
-                stride=shape[-1] / spatial[-1] if spatial and len(shape) >= 3 and spatial[-1] else None,
+                stride=_stride(sees, spatial, shape[1:]),
                 params=sum(p.numel() for p in block.params),
                 macs=block.cost.macs,
                 activations=block.cost.activations,
                 activation_bytes=block.cost.activation_bytes,
                 heads=tuple(h for h, of_block in heads.items() if of_block == name and not is_head),
-                receptive_field=receptive_field(block.fields.get(id(output)), shape[1:]),
+                receptive_field=sees,
                 features=given,
                 is_head=is_head,
                 has_skip=bool(path) and getattr(twin.get_submodule(path), "has_skip", False) is True,
             )
         )
     return rows
+
+
+def _stride(
+    field: ReceptiveField | None, spatial: tuple[int, ...], image: tuple[int, ...]
+) -> float | tuple[float, ...] | None:
+    """Pixels of the input from one position to the next, by axis, or one number where the axes agree.
+
+    That is the receptive field's; along an axis where all positions see the same, it is how often the input's extent
+    goes into the map's.
+    """
+    if not spatial or len(spatial) != len(image) or not all(spatial):
+        return None
+    known = field.stride if field is not None and field.stride is not None else (0,) * len(spatial)
+    by_axis = tuple(float(jump or n / here) for jump, n, here in zip(known, image, spatial, strict=True))
+    return by_axis if len(set(by_axis)) > 1 else by_axis[0]
 
 
 def _shape(value: Any, batch_size: int) -> tuple[int, ...] | None:

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from classykit import formats
 from classykit.errors import ConfigError
 from classykit.inspecting import shortcuts
-from classykit.meta import tensors_in
+from classykit.nested import Inputs, call, tensors_in
 
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}  # numbers kept for each parameter
 
@@ -97,12 +97,12 @@ def estimate(twin: nn.Module, x: Any, mode: str = "inference", optimizer: str = 
     parameters = list({id(p): p for p in twin.parameters()}.values())
     buffers = list({id(b): b for b in twin.buffers()}.values())
     weights = _bytes([*parameters, *buffers])
-    batch_size = tensors_in(x)[0].shape[0]
+    batch_size = Inputs.of(x).batch_size
     if mode == "inference":
         live = LiveBytes(apart=[*parameters, *buffers])
         with torch.random.fork_rng(devices=[]), torch.no_grad(), live:
             live.note(x)
-            twin.eval()(x)
+            call(twin.eval(), x)
         return PeakMemory(weights, 0, 0, live.peak, mode, batch_size)
     trained = [p for p in parameters if p.requires_grad]
     for p in trained:  # gradients are there from the first step on: held apart, and added to in place
@@ -110,7 +110,7 @@ def estimate(twin: nn.Module, x: Any, mode: str = "inference", optimizer: str = 
     live = LiveBytes(apart=[*parameters, *buffers, *(p.grad for p in trained)])
     with torch.random.fork_rng(devices=[]), torch.enable_grad(), live:
         live.note(x)
-        outputs = [t for t in tensors_in(twin.train()(x)) if t.requires_grad]
+        outputs = [t for t in tensors_in(call(twin.train(), x)) if t.requires_grad]
         torch.autograd.backward([t.float().mean() for t in outputs])
     gradients = _bytes(trained)
     return PeakMemory(weights, gradients, OPTIMIZERS[optimizer] * gradients, live.peak, mode, batch_size)

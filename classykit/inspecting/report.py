@@ -37,7 +37,8 @@ class BlockInfo:
         type: what it is, in words.
         stage: number of the run of blocks that share a resolution, from 0; None for a head.
         input_shape, output_shape: e.g. (24, 56, 56); None when it is no tensor.
-        stride: pixels of the input per position of the output (224 / 56 = 4); None without a map.
+        stride: pixels of the input from one position of the output to the next (4 for a map of 56 from 224): one
+            number, or one an axis, (H, W), where these differ; None without a map.
         params: parameters, each counted once in the whole model.
         macs: multiply-accumulates of matrix products and convolutions; FLOPs are twice that. Counted.
         activations, activation_bytes: elements and bytes of all tensors that its operations write. Counted.
@@ -56,7 +57,7 @@ class BlockInfo:
     stage: int | None
     input_shape: tuple[int, ...] | None
     output_shape: tuple[int, ...] | None
-    stride: float | None
+    stride: float | tuple[float, ...] | None
     params: int
     macs: int
     activations: int
@@ -67,6 +68,20 @@ class BlockInfo:
     is_head: bool = False
     has_skip: bool = False
     like: str | None = None
+
+    @property
+    def strides(self) -> tuple[float, ...]:
+        """The stride along each axis; () without a map."""
+        if self.stride is None:
+            return ()
+        spatial = self.features.spatial if self.features is not None else (1,)
+        return self.stride if isinstance(self.stride, tuple) else (self.stride,) * len(spatial)
+
+    @property
+    def stride_text(self) -> str:
+        """The stride in words: "4", or "2×1" where the axes differ; "" without a map."""
+        axes = self.strides if isinstance(self.stride, tuple) else self.strides[:1]
+        return "×".join(f"{n:g}" for n in axes)
 
 
 @dataclass(frozen=True)
@@ -117,6 +132,8 @@ class Inspection:
         uncounted: {operation: times seen} that do arithmetic and for which there is no MAC formula.
         error: None, or where and why the pass broke off: the blocks and totals are then those until there.
         note: what else there is to say of how the figures were come by; "" when all is as usual.
+        unreached_params: parameters of what the pass did not come to, because of the error; 0 without one.
+        inputs: {keyword, or number of the argument: shape without the batch} where it takes several tensors; else {}.
     """
 
     name: str
@@ -129,6 +146,8 @@ class Inspection:
     buffers: int = 0
     error: Failure | None = None
     note: str = ""
+    unreached_params: int = 0
+    inputs: dict[str, tuple[int, ...]] = field(default_factory=dict)
     # (batch size, dtype) -> a new twin on the meta device, and an input for it
     _make: Callable[[int, torch.dtype | None], tuple[nn.Module, Any]] | None = field(
         default=None, repr=False, compare=False
@@ -141,8 +160,8 @@ class Inspection:
 
     @property
     def params(self) -> int:
-        """Parameters of the whole model, shared ones once."""
-        return sum(b.params for b in self.blocks)
+        """Parameters of the whole model, shared ones once, whether the pass came to them or not."""
+        return sum(b.params for b in self.blocks) + self.unreached_params
 
     @property
     def macs(self) -> int:
@@ -164,6 +183,12 @@ class Inspection:
         """Elements of all tensors that the operations of one pass write."""
         return sum(b.activations for b in self.blocks)
 
+    @property
+    def input_text(self) -> str:
+        """The input's shape in words: "3×224×224", or "ids 5, mask 5" for several."""
+        several = ", ".join(f"{name} {shape_text(shape)}" for name, shape in self.inputs.items())
+        return several or shape_text(self.input_shape)
+
     def __getitem__(self, name: str) -> BlockInfo:
         """The row called ``name``."""
         for block in self.blocks:
@@ -174,15 +199,16 @@ class Inspection:
     def require(self) -> Inspection:
         """This inspection when the pass went through; else ShapeError with the failing block and the reason."""
         if self.error is not None:
-            raise ShapeError(f"{self.name} cannot run on an input of {shape_text(self.input_shape)}: it {self.error}")
+            raise ShapeError(f"{self.name} cannot run on an input of {self.input_text}: it {self.error}")
         return self
 
     def to_pandas(self) -> pandas.DataFrame:
         """A row a block, with these columns:
 
         block, type; stage; input_shape, output_shape (without the batch); stride (pixels of the input per
-        position); params (elements); macs (multiply-accumulates of the batch); activations (elements) and
-        activation_bytes (bytes), of the batch; receptive_field (pixels of the input that a position sees, its stride
+        position; that of the last axis where the axes differ); params (elements); macs (multiply-accumulates of the
+        batch); activations (elements) and activation_bytes (bytes), of the batch; receptive_field
+        (pixels of the input that a position sees, its stride
         in pixels, or what made it global; in words); heads (unique_ids, comma-separated).
         """
         import pandas as pd
@@ -194,7 +220,7 @@ class Inspection:
                 "stage": pd.array([b.stage for b in self.blocks], dtype="Int64"),
                 "input_shape": [shape_text(b.input_shape) for b in self.blocks],
                 "output_shape": [shape_text(b.output_shape) for b in self.blocks],
-                "stride": pd.array([b.stride for b in self.blocks], dtype="Float64"),
+                "stride": pd.array([b.strides[-1] if b.strides else None for b in self.blocks], dtype="Float64"),
                 "params": [b.params for b in self.blocks],
                 "macs": [b.macs for b in self.blocks],
                 "activations": [b.activations for b in self.blocks],
@@ -352,7 +378,7 @@ def side(field: ReceptiveField | None) -> str:
 
 def _title(inspection: Inspection) -> str:
     batch = "" if inspection.batch_size == 1 else f", batch of {inspection.batch_size}"
-    return f"{inspection.name}, input {shape_text(inspection.input_shape)}{batch}"
+    return f"{inspection.name}, input {inspection.input_text}{batch}"
 
 
 def _totals(inspection: Inspection) -> str:
@@ -363,7 +389,7 @@ def _totals(inspection: Inspection) -> str:
         f"{formats.size(inspection.activation_bytes)} of activations"
     )
     if inspection.error is not None:
-        text += ", until it failed"
+        text += " until it failed"
     if inspection.uncounted:
         text += "; not counted: " + ", ".join(f"{op} ×{n}" for op, n in inspection.uncounted.items())
     return text
@@ -407,7 +433,7 @@ def _table(inspection: Inspection, runs: Sequence[Sequence[BlockInfo]]) -> Table
                     Cell(names_of_run(first.name, last.name, len(run))),
                     Cell(first.type),
                     Cell(shape_text(first.output_shape)),
-                    Cell("" if first.stride is None else f"{first.stride:g}"),
+                    Cell(first.stride_text),
                     Cell(side(last.receptive_field), tip=str(last.receptive_field or "")),
                     share(params, inspection.params, formats.count(params)),
                     share(macs, inspection.macs, formats.count(macs)),

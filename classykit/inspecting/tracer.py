@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import torch
 from torch import nn
+from torch._C import DispatchKey
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -19,7 +21,7 @@ from classykit.inspecting.folding import outline, redraw, structure_key
 from classykit.inspecting.receptive.fields import ALL, Field, Site, Unfollowed, absolute, extent, plain, relative
 from classykit.inspecting.receptive.sight import Sight
 from classykit.inspecting.report import REST
-from classykit.meta import tensors_in
+from classykit.nested import Inputs, call, tensors_in
 
 
 @dataclass
@@ -95,6 +97,13 @@ _FREE = set(
 class _Watch(TorchDispatchMode):
     """Sees every operation and books it on the block that is running, or on the next to end."""
 
+    supports_higher_order_operators = True
+
+    @classmethod
+    def is_infra_mode(cls) -> bool:
+        """Tells torch.compile that it may compile what runs within: functions of a model may be compiled."""
+        return True
+
     def __init__(self, owned: Mapping[int, str], names: set[str], sight: Sight):
         super().__init__()
         self.blocks: dict[str, BlockTrace] = {name: BlockTrace(site=Site(name)) for name in names}
@@ -110,10 +119,10 @@ class _Watch(TorchDispatchMode):
     def here(self) -> BlockTrace:
         return self.blocks[self.running[-1]] if self.running else self.between
 
-    def enter(self, name: str, module: nn.Module, args: Any) -> None:
+    def enter(self, name: str, module: nn.Module, args: Any, kwargs: Any) -> None:
         block = self.blocks[name]
-        if block.input is None and args:
-            block.input = args[0]
+        if block.input is None:
+            block.input = next(iter((*args, *kwargs.values())), None)
         self.running.append(name)
 
     def leave(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
@@ -131,6 +140,15 @@ class _Watch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):  # flex_attention, cond and the like: what they are made of is seen
+            made_of = func.py_kernels.get(DispatchKey.CompositeExplicitAutograd)
+            if made_of is None:
+                return NotImplemented
+            with self:
+                return made_of(*args, **kwargs)
+        if not self.paused and _is_composite(func):  # not taken apart by now: in inference mode, for one
+            with self:
+                return func.decompose(*args, **kwargs)
         out = shortcuts.run(func, args, kwargs)
         if self.paused:
             return out
@@ -162,6 +180,14 @@ class _Watch(TorchDispatchMode):
             elif isinstance(arg, nn.Parameter) and id(arg) not in self.owned and id(arg) not in self.seen_params:
                 self.seen_params.add(id(arg))
                 self.between.params.append(arg)
+
+
+@cache
+def _is_composite(func: Any) -> bool:
+    """Whether one of torch's operations is made of others, and has no formula of its own."""
+    if func._overloadpacket in flop_registry:
+        return False
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
 
 
 class _Folded:
@@ -234,13 +260,15 @@ class _Known:
         return found_here and absolute(found_here, given, here)
 
 
-def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True) -> Trace:
+def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, as_tokens: bool = False) -> Trace:
     """Watch one pass of ``twin``, a module on the meta device that may be changed, on the meta input ``x``.
 
     Args:
         twin: a copy of the model (see `classykit.meta.meta_twin`).
         paths: {block name: dotted path}; a block inside another is booked on the inner one.
         fold: work out equal blocks with equal inputs once; what is counted is the same either way.
+        as_tokens: whether an input of three dimensions is tokens (N, L, C), whose positions are not followed, and no
+            sequence (N, C, L).
 
     Each parameter is booked once: on the innermost block whose module holds it, else on the block before whose
     end it is used, else on `REST`. What a pass raises is given in the trace, with what was seen until then.
@@ -253,20 +281,23 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True) 
             if id(parameter) not in owned:
                 owned[id(parameter)] = name
                 held[name].append(parameter)
-    sight = Sight((*twin.parameters(), *twin.buffers()), partial(_kept, twin))
-    if len(given := tensors_in(x)) == 1:
-        sight.begin(given[0])
+    image = Inputs.of(x).main
+    followed = image is not None and image.is_floating_point() and image.ndim > (3 if as_tokens else 2)
+    others = (t for t in tensors_in(x) if t is not image or not followed)
+    sight = Sight((*twin.parameters(), *twin.buffers(), *others), partial(_kept, twin))
+    if image is not None and followed:
+        sight.begin(image)
     watch = _Watch(owned, set(paths), sight)
     if fold:
         _fold(watch, modules)
     handles = []
     for name, module in modules.items():
-        handles.append(module.register_forward_pre_hook(partial(watch.enter, name)))
+        handles.append(module.register_forward_pre_hook(partial(watch.enter, name), with_kwargs=True))
         handles.append(module.register_forward_hook(partial(watch.leave, name)))
     output, failure = None, None
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad(), watch:
-            output = twin(x)
+            output = call(twin, x)
     except Exception as error:  # whatever a stranger's code raises
         failure = error
     finally:

@@ -18,7 +18,7 @@ from classykit.measuring.modes import Ready, Unavailable, out_of_memory, parts_o
 from classykit.measuring.timing import interleave
 from classykit.running.live import LiveModel
 from classykit.running.memory_fit import batch_that_fits, is_out_of_memory
-from classykit.running.placement import Place, without_gradients
+from classykit.running.placement import Place, short, without_gradients
 
 
 @dataclass
@@ -99,11 +99,6 @@ class Bench:
         except Exception as error:  # whatever a stranger's code raises, be it only in its hundredth pass
             found.update(dict.fromkeys(passes, _status(error)))
             return {}
-
-
-def short(dtype: torch.dtype) -> str:
-    """A number type's name: "float32"."""
-    return str(dtype).removeprefix("torch.")
 
 
 def _memory(one: _Pass, mode: str, device: torch.device) -> int | None:

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 from classykit.errors import ConfigError, Interrupted, first_line
-from classykit.measuring.bench import Bench, short
+from classykit.measuring.bench import Bench
 from classykit.measuring.benchmark_report import Benchmark, Row
 from classykit.measuring.machine import machine
 from classykit.measuring.matmul_peak import matmul_peak
 from classykit.measuring.modes import MODES, parts_of
 from classykit.running.live import LiveModel, live, named
-from classykit.running.placement import Place, choose, on
+from classykit.running.placement import Place, choose, on, short
 
 __all__ = ["Benchmark", "Row", "benchmark"]
 
@@ -30,6 +30,7 @@ def benchmark(
     device: str | torch.device = "auto",
     compare: Any = None,
     input_shape: tuple[int, ...] | None = None,
+    example: Any = None,
     seconds: float = 1.0,
     progress: bool = True,
 ) -> Benchmark:
@@ -49,6 +50,7 @@ def benchmark(
         compare: other models, a list or {name: model}: all are timed in turns, so that a slow moment of the machine
             hits all, and `Benchmark.ratios` says how many times as long as ``model`` each takes.
         input_shape: of one input, without the batch. Default: the models' own, else (3, 224, 224).
+        example: in place of ``input_shape``: what the models are called with, a tensor or `classykit.Inputs`.
         seconds: of measuring a row at least. Passes are repeated until the interquartile range is below a tenth of
             the median, or five times as long.
         progress: show a bar. Default True.
@@ -67,7 +69,9 @@ def benchmark(
     ('ok', True)
     """
     sizes, modes, seconds = _sizes(batch_sizes), _modes(modes), _seconds(seconds)
-    subjects = named(live(m, device, input_shape, name) for name, m in [(None, model), *_others(compare)])
+    subjects = named(
+        live(m, device, input_shape, name, example=example) for name, m in [(None, model), *_others(compare)]
+    )
     places = list(
         dict.fromkeys(choose(subjects[0].model, device, t, channels_last=False) for t in _listed(dtypes, "dtypes"))
     )
@@ -76,7 +80,7 @@ def benchmark(
     done = Benchmark(
         rows=rows,
         machine=machine(where),
-        shapes={s.name: tuple(s.shape or getattr(s.model, "input_shape", (3, 224, 224))) for s in subjects},
+        shapes={s.name: s.shape_of_one for s in subjects},
         peaks={},
         notes=_notes(subjects),
     )

@@ -17,7 +17,7 @@ from torch import nn
 
 from classykit.inspecting.memory_estimate import LiveBytes
 from classykit.inspecting.report import REST
-from classykit.meta import tensors_in
+from classykit.nested import tensors_in
 from classykit.running.placement import synchronize
 
 _ENTER, _LEAVE, _EDGE = "enter", "leave", "edge"  # an edge is the begin or end of the pass

@@ -6,6 +6,7 @@ import time
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch import nn
 from classykit.errors import ClassyKitError, ConfigError, DeviceError, first_line, suggest
 from classykit.inspecting.memory_estimate import LiveBytes
 from classykit.measuring.timing import quietly
-from classykit.meta import tensors_in
+from classykit.nested import call, tensors_in
 from classykit.running.memory_fit import is_out_of_memory
 from classykit.running.placement import synchronize
 
@@ -77,7 +78,7 @@ def prepare(model: nn.Module, x: Any, mode: str, device: torch.device) -> Ready:
     if "cuda_graph" in parts and device.type != "cuda":
         raise Unavailable(f"needs a CUDA device; this is {device}")
     start = time.perf_counter()
-    step: Callable[[Any], Any] = model
+    step: Callable[[Any], Any] = partial(call, model)
     if "compiled" in parts:
         step = _compiled(model, x)
     growth = None
@@ -114,14 +115,14 @@ def _compiled(model: nn.Module, x: Any) -> Callable[[Any], Any]:
     if supported is not None and not supported():
         raise Unavailable("torch.compile does not support this system or Python version")
 
-    def step(value: Any) -> Any:
-        return model(value)
+    def step(*args: Any, **kwargs: Any) -> Any:
+        return model(*args, **kwargs)
 
     # What is compiled is remembered by code object, up to a limit beyond which torch silently runs eagerly: code of
     # its own leaves the user's compiled functions alone, and is forgotten with it
     code = step.__code__.replace(co_name=f"step_{id(step):x}")
     step = types.FunctionType(code, step.__globals__, "step", None, step.__closure__)
-    compiled = torch.compile(step, dynamic=False)
+    compiled = partial(call, torch.compile(step, dynamic=False))
     try:
         with quietly():
             compiled(x)

@@ -20,11 +20,13 @@ from classykit.inspecting.report import Inspection
 from classykit.measuring.block_watch import Clock, MemoryWatch
 from classykit.measuring.machine import machine
 from classykit.measuring.profile_report import BlockProfile, Profile
+from classykit.meta import dtype_of
 from classykit.models.classy_model import ClassyModel
-from classykit.running.batches import Batches, shapes
+from classykit.nested import Inputs, call, shapes
+from classykit.running.batches import Batches
 from classykit.running.live import LiveModel, live
 from classykit.running.memory_fit import batch_that_fits, is_out_of_memory
-from classykit.running.placement import Place, choose, on, synchronize, without_gradients
+from classykit.running.placement import Place, choose, on, short, synchronize, without_gradients
 from classykit.subject import subject_of
 
 __all__ = ["BlockProfile", "Profile", "profile_blocks"]
@@ -49,8 +51,8 @@ def profile_blocks(
 
     Args:
         model: a name or config, which is built with random weights, or any nn.Module, which is left as it was.
-        x: a batch, a picture or a list of pictures, as `classykit.run` takes them. Default: one input of random
-            numbers.
+        x: a batch, `classykit.Inputs`, a picture or a list of pictures, as `classykit.run` takes them. Default: one
+            input of random numbers.
         device, dtype, channels_last: as in `classykit.run`; "auto" is where and how that would run the model.
         seconds: of timing at least; no fewer than five passes are timed, after three that warm it up.
         progress: show a bar. Default True.
@@ -73,11 +75,21 @@ def profile_blocks(
     fits, why = batch_that_fits(found.model, place, found.shape, n)
     if fits < n:
         raise DeviceError(f"{found.name}: {why[0].lower()}{why[1:]}.")
+    try:
+        return _profile(found, x, n, place, float(seconds), progress)
+    except ShapeError:
+        own = dtype_of(found.model)
+        if not (isinstance(dtype, str) and dtype == "auto") or place.dtype == own:
+            raise  # else as `classykit.run` does it
+        found = replace(found, notes=(*found.notes, f"It does not run in {short(place.dtype)}"))
+        return _profile(found, x, n, replace(place, dtype=own), float(seconds), progress)
+
+
+def _profile(found: LiveModel, x: Any, n: int, place: Place, seconds: float, progress: bool) -> Profile:
     settled = ClassyModel.from_model(place.settle(found.model))
-    paths = row_paths(settled)
-    parts = {name: settled.get_submodule(path) for name, path in paths.items()}
+    parts = {name: settled.get_submodule(path) for name, path in row_paths(settled).items()}
     with on(place.device), harmless(settled), without_gradients([settled]):
-        return _Measuring(found, settled, parts, place, place.put(x), n).measure(float(seconds), progress)
+        return _Measuring(found, settled, parts, place, place.put(x), n).measure(seconds, progress)
 
 
 def _given(model: Any, x: Any, device: str | torch.device) -> tuple[LiveModel, Any, int]:
@@ -88,12 +100,16 @@ def _given(model: Any, x: Any, device: str | torch.device) -> tuple[LiveModel, A
         if x is None:
             return found, found.example(1), 1
         source = Batches(x, found.model)
-        if source.shape is not None and source.shape != found.inspection.input_shape:
+        if isinstance(source.shape, Inputs):
+            found = live(model, device, example=source.shape)
+        elif source.shape is not None and source.shape != found.inspection.input_shape:
             found = replace(found, shape=source.shape, inspection=inspect(subject.config, source.shape).require())
         return found, source.batch(0, len(source)), len(source)
     module = subject.module
     source = Batches(x, module)
     batch = source.batch(0, len(source))
+    if isinstance(source.shape, Inputs):
+        return live(module, device, x=batch, example=source.shape), batch, len(source)
     shape = source.shape if isinstance(batch, torch.Tensor) and batch.is_floating_point() else None
     if shape is not None and isinstance(module, ClassyModel) and shape == module.input_shape:
         shape = None
@@ -126,7 +142,7 @@ class _Measuring:
         self.memory: tuple[dict[str, int], dict[str, int]] = ({}, {})
 
     def run(self) -> Any:
-        return self.model(self.x)
+        return call(self.model, self.x)
 
     def measure(self, seconds: float, progress: bool) -> Profile:
         from tqdm.auto import tqdm

@@ -10,7 +10,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from classykit.configs import Config, Depth, Flag, PositiveFloat, PositiveInt, Probability
+from classykit.configs import Depth, Flag, PictureConfig, PositiveFloat, PositiveInt, Probability
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
 from classykit.models.initialisation import init_convolutions
@@ -51,7 +51,7 @@ class StageSpec(NamedTuple):
         return self.inner // self.group_width
 
 
-class AnyNetOptions(Config):
+class AnyNetOptions(PictureConfig):
     """The keys that `AnyNet` and `RegNet` share."""
 
     ignored = ("bot_mul",)
@@ -173,7 +173,7 @@ class AnyNetStem(nn.Module):
     def __init__(self, cfg: AnyNetOptions):
         super().__init__()
         kernel, stride = {"simple_stem_in": (3, 2), "res_stem_in": (7, 2), "res_stem_cifar": (3, 1)}[cfg.stem_type]
-        self.stem = _conv_bn_act(cfg, 3, cfg.stem_width, kernel, stride)
+        self.stem = _conv_bn_act(cfg, cfg.in_channels, cfg.stem_width, kernel, stride)
         if cfg.stem_type == "res_stem_in":
             self.stem.append(nn.MaxPool2d(3, stride=2, padding=1))
         self.block_type = f"stem {kernel}×{kernel}"
@@ -295,11 +295,12 @@ class AnyNet(ClassyModel):
     """
 
     Config: type[AnyNetOptions] = AnyNetConfig
+    channels_first = True
     short_names = (("trunk_output", "out"),)
 
     def __init__(self, /, **config: Any):
         cfg = self._read(config)
-        self.small_input = cfg.stem_type == "res_stem_cifar"
+        self.in_channels, self.small_input = cfg.in_channels, cfg.stem_type == "res_stem_cifar"
         self.stem = AnyNetStem(cfg)
         stages: OrderedDict[str, nn.Module] = OrderedDict()
         width = cfg.stem_width
@@ -317,7 +318,7 @@ class AnyNet(ClassyModel):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        return (3, 32, 32) if self.small_input else (3, 224, 224)
+        return (self.in_channels, *((32, 32) if self.small_input else (224, 224)))
 
     def block_paths(self) -> dict[str, str]:
         paths = {"stem": "stem"}

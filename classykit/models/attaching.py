@@ -13,11 +13,11 @@ from torch import nn
 
 from classykit.configs import without_ignored
 from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError, first_line
-from classykit.features import Features, main_tensor, shape_text
+from classykit.features import IN_WORDS, Features, main_tensor, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
 from classykit.memory import refuse_weights_of
 from classykit.meta import dtype_of, meta_twin, weightless
-from classykit.models.running_blocks import PROBE_BATCH, probed
+from classykit.models.running_blocks import Watch, probed
 from classykit.models.taps import Reading
 
 if TYPE_CHECKING:
@@ -34,32 +34,35 @@ class Probed(NamedTuple):
     reading: Reading
 
 
-def probe(model: ClassyModel, paths: set[str]) -> dict[str, Probed]:
-    """What the blocks at these paths give, in the order in which they end (see `probed`)."""
+def probe(model: ClassyModel, paths: set[str]) -> tuple[dict[str, Probed], dict[str, tuple[bool, ...]]]:
+    """What the blocks at these paths give, in the order in which they end, and what moves (see `probed`)."""
     shape = model.input_shape
     square = len(shape) < 3 or shape[-1] == shape[-2]
 
-    def watch(twin: ClassyModel) -> dict[str, tuple[int | str | None, Any, int]]:
-        outputs: dict[str, tuple[int | str | None, Any, int]] = {}
+    def watch(twin: ClassyModel, batch: int) -> Watch[dict[str, tuple[int | str | None, Any, int]]]:
+        watching: Watch[dict[str, tuple[int | str | None, Any, int]]] = Watch({})
 
         def note(path: str, module: nn.Module, args: Any, output: Any) -> None:
-            if path not in outputs:
-                key, output = main_tensor(output, PROBE_BATCH, square)
-                outputs[path] = key, output, getattr(output, "_version", 0)
+            if path not in watching.seen:
+                key, output = main_tensor(output, batch)
+                watching.seen[path] = key, output, getattr(output, "_version", 0)
+                if isinstance(output, torch.Tensor):
+                    watching.shapes[path] = tuple(output.shape)
 
         for path in paths:
-            twin.get_submodule(path).register_forward_hook(partial(note, path))
-        return outputs
+            watching.on(twin.get_submodule(path), partial(note, path))
+        return watching
 
-    outputs = probed(model, watch)
-    return {
+    outputs, moves, batch = probed(model, watch)
+    found = {
         path: Probed(
-            Features.of(output, PROBE_BATCH, square),
+            Features.of(output, batch, square, moves.get(path)),
             output.to("meta") if isinstance(output, torch.Tensor) else output,
             Reading(key, clone=getattr(output, "_version", 0) != version),
         )
         for path, (key, output, version) in outputs.items()
     }
+    return found, moves
 
 
 def heads_fitted(
@@ -71,7 +74,7 @@ def heads_fitted(
     """
     ids = set(taken)
     try:
-        seen = probe(model, {path for _, path, _ in wanted}) if wanted else {}
+        seen = probe(model, {path for _, path, _ in wanted})[0] if wanted else {}
     except ClassyKitError:
         raise
     except Exception:  # the model cannot run on meta tensors: heads then say themselves what they take
@@ -204,8 +207,7 @@ def _smallest(twin: nn.Module, output: torch.Tensor, features: Features) -> tupl
 
 
 def _kind_words(features: Features) -> str:
-    words = {"map2d": "a 2-D map", "map3d": "a 3-D map", "tokens": "tokens", "vector": "a vector"}
-    return f"{words[features.kind]} {features}"
+    return f"{IN_WORDS[features.kind]} {features}"
 
 
 def _say(output: Any) -> str:

@@ -16,7 +16,7 @@ from classykit.configs import Config, read_config, without_ignored
 from classykit.errors import BlockError, ConfigError, HeadError, StateError
 from classykit.features import Features
 from classykit.heads.classy_head import ClassyHead
-from classykit.inputs import input_shape_of, preprocessing_of
+from classykit.inputs import example_of, input_shape_of, preprocessing_of
 from classykit.memory import refuse_what_cannot_fit
 from classykit.meta import dtype_of
 from classykit.models.attaching import heads_fitted, probe
@@ -26,6 +26,7 @@ from classykit.models.head_dict import HeadDict, is_of_head
 from classykit.models.running_blocks import blocks_that_run
 from classykit.models.state import check_state, heads_of, trunk_of
 from classykit.models.taps import Reading, Tap, Taps
+from classykit.nested import Inputs, mapped
 from classykit.wrapped import unwrapped
 
 #: keys that ClassyVision's models took and did nothing with
@@ -62,6 +63,10 @@ class ClassyModel(nn.Module):
     needs_size: ClassVar[bool] = False
     #: (regular expression, template) of block names and what they are called where there is little room
     short_names: ClassVar[tuple[tuple[str, str], ...]] = ()
+    #: whether all its maps are (N, C, ...) and its tokens (N, L, C); else a pass at another size tells what moves
+    channels_first: ClassVar[bool] = False
+    #: what it is called with, where that was said (see `from_model`)
+    example: Inputs | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,22 +114,35 @@ class ClassyModel(nn.Module):
 
     @classmethod
     def from_model(
-        cls, model: nn.Module, input_shape: tuple[int, ...] | None = None, model_depth: int | None = None
+        cls,
+        model: nn.Module,
+        input_shape: tuple[int, ...] | None = None,
+        model_depth: int | None = None,
+        *,
+        example: Any = None,
     ) -> ClassyModel:
         """Adopt any nn.Module (torchvision, timm, your own): it stays the object it was, under ``.model``.
 
         What torch.compile or data parallelism was given is adopted in place of the wrapper.
 
         Args:
-            model: takes one batched tensor.
+            model: takes a batch of inputs.
             input_shape: shape of one input without the batch; default: what the model says itself, as timm's and
                 transformers' do, else (3, 224, 224).
             model_depth: kept for compatibility, unused.
+            example: in place of ``input_shape`` for a model that takes something else than one tensor of numbers: what
+                it is called with, a tensor or `classykit.Inputs`.
+
+        A ClassyModel is given back as it is, whatever else is said.
+
+        >>> lookup = ClassyModel.from_model(nn.Embedding(9, 4), example=torch.zeros(1, 6, dtype=torch.long))
+        >>> lookup.block_features(["model"])["model"].shape
+        (6, 4)
         """
         if not isinstance(model, nn.Module):
             raise ConfigError(f"from_model takes an nn.Module, not {type(model).__name__}.")
         model = unwrapped(model)
-        return model if isinstance(model, ClassyModel) else Adapter(model, input_shape)
+        return model if isinstance(model, ClassyModel) else Adapter(model, input_shape, example)
 
     @classmethod
     def from_checkpoint(cls, checkpoint: Mapping[str, Any]) -> ClassyModel:
@@ -166,7 +184,7 @@ class ClassyModel(nn.Module):
         return (3, 224, 224)
 
     def example_input(self, batch_size: int = 1, device: str | torch.device = "cpu") -> Any:
-        """Zeros of `input_shape` in the model's dtype, as ``forward`` takes them."""
+        """Zeros of `input_shape` in the model's dtype, as ``forward`` takes them, or the example that was given."""
         return torch.zeros(batch_size, *self.input_shape, device=device, dtype=dtype_of(self))
 
     # ---- running ----
@@ -234,8 +252,20 @@ class ClassyModel(nn.Module):
     def block_features(self, blocks: Iterable[str]) -> dict[str, Features | None]:
         """What these blocks would give for one input: kind and shape, without running or changing anything."""
         paths = {b: self.find_block(b)[1] for b in blocks}
-        seen = probe(self, set(paths.values()))
+        seen, _ = probe(self, set(paths.values()))
         return {b: seen[p][0] if p in seen else None for b, p in paths.items()}
+
+    def moves(self, paths: Iterable[str]) -> dict[str, tuple[bool, ...]]:
+        """``{dotted path: for each dimension of its output, whether it moves with the input's size}``, where known.
+
+        What moves is space, what does not is channels. "" is the input.
+        """
+        if self.channels_first:
+            return {}
+        try:
+            return probe(self, set(paths))[1]
+        except Exception:  # whatever a stranger's forward raises
+            return {}
 
     # ---- heads ----
 
@@ -437,26 +467,42 @@ def _ids(heads: Iterable[tuple[str, str]]) -> str:
 class Adapter(ClassyModel):
     """A module that was adopted by `ClassyModel.from_model`."""
 
-    def __init__(self, model: nn.Module, input_shape: tuple[int, ...] | None):
+    def __init__(self, model: nn.Module, input_shape: tuple[int, ...] | None, example: Any = None):
         super().__init__()
         self.model = model
+        self.example = example if example is None else example_of(example, input_shape)
+        if self.example is not None and (main := self.example.main) is not None:
+            input_shape = tuple(main.shape[1:])
         self._input_shape = tuple(input_shape or input_shape_of(model) or super().input_shape)
         self.preprocessing = preprocessing_of(model)
         self._description = {"name": type(model).__name__}
-        self._order: list[str] | None = None  # worked out when first asked for
+        self._order: list[str] | None = None  # worked out when first asked for, and so is what moves
+        self._moves: dict[str, tuple[bool, ...]] = {}
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         return self._input_shape
 
-    def forward(self, x: Any) -> Any:
-        return self.model(x)
+    def example_input(self, batch_size: int = 1, device: str | torch.device = "cpu") -> Any:
+        if self.example is None:
+            return super().example_input(batch_size, device)
+        return mapped(lambda t: t.to(device), self.example.sized(batch_size)).alone
 
-    def extract_features(self, x: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.model(*args, **kwargs)
+
+    def extract_features(self, *args: Any, **kwargs: Any) -> Any:
         extract = getattr(self.model, "extract_features", None)
-        return extract(x) if callable(extract) else self.model(x)
+        return extract(*args, **kwargs) if callable(extract) else self.model(*args, **kwargs)
 
     def block_paths(self) -> dict[str, str]:
+        return {path or "model": f"model.{path}".rstrip(".") for path in self._blocks()}
+
+    def moves(self, paths: Iterable[str]) -> dict[str, tuple[bool, ...]]:
+        self._blocks()
+        return self._moves
+
+    def _blocks(self) -> list[str]:
         if self._order is None:
-            self._order = blocks_that_run(self, self.model, "model.")
-        return {path or "model": f"model.{path}".rstrip(".") for path in self._order}
+            self._order, self._moves = blocks_that_run(self, self.model, "model.")
+        return self._order

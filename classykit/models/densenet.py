@@ -11,14 +11,14 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from classykit.configs import Config, Depths, Flag, PositiveInt
+from classykit.configs import Depths, Flag, PictureConfig, PositiveInt
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
 from classykit.models.initialisation import init_convolutions
 from classykit.models.squeeze_excitation import SqueezeAndExcitation
 
 
-class DenseNetConfig(Config):
+class DenseNetConfig(PictureConfig):
     """Config of `DenseNet`."""
 
     num_blocks: Depths = Field(description="dense layers at each resolution, e.g. [6, 12, 24, 16]")
@@ -83,10 +83,10 @@ class Transition(nn.Sequential):
         )
 
 
-def _stem(planes: int, small_input: bool) -> nn.Sequential:
+def _stem(in_channels: int, planes: int, small_input: bool) -> nn.Sequential:
     kernel, stride = (3, 1) if small_input else (7, 2)
     stem = nn.Sequential(
-        nn.Conv2d(3, planes, kernel, stride, padding=kernel // 2, bias=False),
+        nn.Conv2d(in_channels, planes, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(planes),
         nn.ReLU(inplace=True),
     )
@@ -113,12 +113,13 @@ class DenseNet(ClassyModel):
     """
 
     Config = DenseNetConfig
+    channels_first = True
     short_names = (("initial_block", "stem"), ("trunk_output", "out"))
 
     def __init__(self, /, **config: Any):
         cfg = self._read(config)
-        self.small_input = cfg.small_input
-        self.initial_block = _stem(cfg.init_planes, cfg.small_input)
+        self.in_channels, self.small_input = cfg.in_channels, cfg.small_input
+        self.initial_block = _stem(cfg.in_channels, cfg.init_planes, cfg.small_input)
         self.features = nn.Sequential()
         planes = cfg.init_planes
         for stage, depth in enumerate(cfg.num_blocks):
@@ -141,7 +142,7 @@ class DenseNet(ClassyModel):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        return (3, 32, 32) if self.small_input else (3, 224, 224)
+        return (self.in_channels, *((32, 32) if self.small_input else (224, 224)))
 
     def block_paths(self) -> dict[str, str]:
         paths = {"initial_block": "initial_block"}

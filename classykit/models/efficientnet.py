@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import nn
 
-from classykit.configs import Config, Flag, PositiveFloat, PositiveInt, Probability
+from classykit.configs import Config, Flag, PictureConfig, PositiveFloat, PositiveInt, Probability
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
 
@@ -63,7 +63,7 @@ class ScalingConfig(Config):
     dropout_rate: Probability = Field(description="before the classifier")
 
 
-class EfficientNetConfig(Config):
+class EfficientNetConfig(PictureConfig):
     """Config of `EfficientNet`. Give model_name, or model_params, which wins when both are there."""
 
     model_name: Literal["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7"] | None = Field(
@@ -234,17 +234,18 @@ class EfficientNet(ClassyModel):
     """
 
     Config = EfficientNetConfig
+    channels_first = True
     short_names = (("trunk_output", "out"),)
     needs_size = True  # one of two keys
 
     def __init__(self, /, **config: Any):
         cfg = self._read(config)
-        self.image_resolution = cfg.scaling.resolution
+        self.in_channels, self.image_resolution = cfg.in_channels, cfg.scaling.resolution
         self.num_classes = cfg.num_classes
         fixed = cfg.fixed_stem_head
 
         stem = 32 if fixed else cfg.channels(32)
-        self.conv_stem = _spatial_conv(cfg, 3, stem, 3, 2)
+        self.conv_stem = _spatial_conv(cfg, cfg.in_channels, stem, 3, 2)
         self.bn0 = _batch_norm(cfg, stem)
         self.act_stem = _activation(cfg)  # the block "stem" ends here
         self.act_stem.block_type = "stem 3×3"
@@ -288,7 +289,7 @@ class EfficientNet(ClassyModel):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        return (3, self.image_resolution, self.image_resolution)
+        return (self.in_channels, self.image_resolution, self.image_resolution)
 
     def block_paths(self) -> dict[str, str]:
         inner = {name: f"blocks.{name}" for name, _ in self.blocks.named_children()}

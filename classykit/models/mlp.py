@@ -43,6 +43,7 @@ class MLP(ClassyModel):
     """
 
     Config = MLPConfig
+    channels_first = True
 
     def __init__(self, /, **config: Any):
         cfg = self._read(config)

@@ -12,7 +12,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from classykit.configs import Config, Depths, Flag, PositiveInt
+from classykit.configs import Depths, Flag, PictureConfig, PositiveInt
 from classykit.errors import StateError
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
@@ -22,7 +22,7 @@ from classykit.models.squeeze_excitation import SqueezeAndExcitation
 STATE_VERSION = 0.2  # of ClassyVision's ResNeXt states; those without a version name their blocks otherwise
 
 
-class ResNeXtConfig(Config):
+class ResNeXtConfig(PictureConfig):
     """Config of `ResNeXt`."""
 
     num_blocks: Depths = Field(description="residual blocks in each stage, e.g. [3, 4, 6, 3]")
@@ -130,11 +130,11 @@ class BottleneckBlock(ResidualBlock):
 class ResNeXtStem(nn.Module):
     """7×7 with stride 2 and pooling (resolution / 4), or one 3×3 for small pictures."""
 
-    def __init__(self, planes: int, small_input: bool):
+    def __init__(self, in_channels: int, planes: int, small_input: bool):
         super().__init__()
         kernel, stride = (3, 1) if small_input else (7, 2)
         layers: list[nn.Module] = [
-            nn.Conv2d(3, planes, kernel, stride, padding=kernel // 2, bias=False),
+            nn.Conv2d(in_channels, planes, kernel, stride, padding=kernel // 2, bias=False),
             nn.BatchNorm2d(planes),
             nn.ReLU(inplace=True),
         ]
@@ -176,12 +176,13 @@ class ResNeXt(ClassyModel):
     """
 
     Config = ResNeXtConfig
+    channels_first = True
     short_names = (("initial_block", "stem"),)
 
     def __init__(self, /, **config: Any):
         cfg = self._read(config)
-        self.small_input = cfg.small_input
-        self.initial_block = ResNeXtStem(cfg.init_planes, cfg.small_input)
+        self.in_channels, self.small_input = cfg.in_channels, cfg.small_input
+        self.initial_block = ResNeXtStem(cfg.in_channels, cfg.init_planes, cfg.small_input)
         block = BasicBlock if cfg.basic else BottleneckBlock
         stages, in_planes = [], cfg.init_planes
         for stage, depth in enumerate(cfg.num_blocks):
@@ -204,7 +205,7 @@ class ResNeXt(ClassyModel):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        return (3, 32, 32) if self.small_input else (3, 224, 224)
+        return (self.in_channels, *((32, 32) if self.small_input else (224, 224)))
 
     def block_paths(self) -> dict[str, str]:
         paths = {"initial_block": "initial_block"}

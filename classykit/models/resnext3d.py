@@ -178,6 +178,7 @@ class ResNeXt3D(ClassyModel):
     """
 
     Config = ResNeXt3DConfig
+    channels_first = True
     short_names = (
         ("stem-path0", "stem"),
         (r"pathway0-stage(\d+)-block(\d+)", r"\1-\2"),

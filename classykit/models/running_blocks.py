@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from torch import nn
 
+from classykit.errors import ShapeError
 from classykit.features import Features, main_tensor
 from classykit.harmless import harmless
 from classykit.meta import meta_twin, shared_twin
 from classykit.models.blocks import find_blocks
 from classykit.models.head_dict import is_of_head
+from classykit.nested import Inputs, call, mapped, random_like, tensors_in
 
 if TYPE_CHECKING:
     from classykit.models.classy_model import ClassyModel
@@ -28,74 +30,165 @@ HEAVY = 0.5  # a block with more of the work is opened, where it can be
 
 
 @dataclass
+class Watch(Generic[T]):
+    """Hooks on a copy of a model, and what they have written.
+
+    Attributes:
+        seen: whatever they write.
+        shapes: {path: shape of the main tensor that the module there gave}.
+        handles: of the hooks.
+    """
+
+    seen: T
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    handles: list[Any] = field(default_factory=list)
+
+    def on(self, module: nn.Module, after: Callable[..., None], before: Callable[..., None] | None = None) -> None:
+        """Have ``after`` called with a module, its arguments and its output, and ``before`` without that."""
+        if before is not None:
+            self.handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+        self.handles.append(module.register_forward_hook(after))
+
+    def off(self) -> None:
+        """Take the hooks off."""
+        for handle in self.handles:
+            handle.remove()
+
+
+@dataclass
 class Part:
     """What was seen of one module in a pass.
 
     Attributes:
         ended: when it ended for the first time, as a number that rises.
-        features: what it gave, None where that is of no kind known here.
+        known: whether what it gave is features of a kind known here.
         work: multiply-accumulates of the layers that ran in it, about.
         branches: how many of its parts took what it was given itself: of two or more it is a unit, whatever its size.
     """
 
     ended: int
-    features: Features | None
+    known: bool
     work: float = 0
     branches: int = 0
 
 
-def probed(model: ClassyModel, watch: Callable[[ClassyModel], T]) -> T:
-    """What ``watch`` saw of a pass of a copy of a model: without weights, else, where that fails, on random numbers.
+def probed(
+    model: ClassyModel, watch: Callable[[ClassyModel, int], Watch[T]]
+) -> tuple[T, dict[str, tuple[bool, ...]], int]:
+    """What ``watch`` saw of a pass of a copy of a model: without weights, else, where that fails, on numbers.
 
-    ``watch`` puts hooks on the copy and says where it writes what they see. Raises what the first pass raised when
-    the other fails, too.
+    ``watch`` puts hooks on the copy, for a batch of the size that it is told. Also given is which dimensions of what
+    was seen move with the input's size, as far as a pass at another size tells, and the size of the batch. Raises what
+    the first pass raised when the others fail, too.
     """
-    twin: Any = meta_twin(model, without=model._heads)
-    seen = watch(twin)
-    try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            twin.forward(twin.example_input(PROBE_BATCH, "meta"))
-        return seen
-    except Exception:  # whatever a stranger's code does on meta tensors
-        if any(t.is_meta for t in (*model.parameters(), *model.buffers())):
-            raise
-        again: Any = shared_twin(model, own_hooks=True)
-        seen = watch(again)
-        device = next((p.device for p in model.parameters()), torch.device("cpu"))
-        with suppress(Exception):  # as above, and the first says more
-            with harmless(again), torch.random.fork_rng(devices=[]), torch.no_grad():
-                again.forward(_random(again.example_input(PROBE_BATCH, device)))
-            return seen
-        raise
+    batches = [PROBE_BATCH] if model.example is None else [PROBE_BATCH, model.example.batch_size]
+    failed: Exception | None = None
+    for batch in dict.fromkeys(batches):
+        twin: Any = meta_twin(model, without=model._heads)
+        hooks = watch(twin, batch)
+        x = twin.example_input(batch, "meta")
+        try:
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                call(twin.forward, x)
+        except Exception as error:  # whatever a stranger's code does on meta tensors
+            failed = failed or error
+            continue
+        hooks.off()
+        return hooks.seen, {} if model.channels_first else _moves(twin, x, hooks.shapes), batch
+    if failed is not None and any(t.is_meta for t in (*model.parameters(), *model.buffers())):
+        raise failed
+    again: Any = shared_twin(model, own_hooks=True)
+    hooks = watch(again, batches[-1])
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    with suppress(Exception):  # as above, and the first says more
+        x = again.example_input(batches[-1], device)
+        with harmless(again), torch.random.fork_rng(devices=[]), torch.no_grad():
+            call(again.forward, x if model.example is not None else random_like(x))
+        return hooks.seen, {}, batches[-1]
+    raise failed or ShapeError("There was nothing to run.")
 
 
-def _random(x: Any) -> Any:
-    if isinstance(x, dict):
-        return {key: _random(value) for key, value in x.items()}
-    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-        return x
-    return torch.rand(x.shape, generator=torch.Generator().manual_seed(0)).to(x.device, x.dtype)
+def _moves(twin: nn.Module, x: Any, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[bool, ...]]:
+    """{path: for each dimension of what the module there gave, whether it moves with the input's size}.
+
+    From another pass of a twin on the meta device; of one that breaks off, being made for one size, what it gave
+    until then. "" is the input itself.
+    """
+    best: dict[str, tuple[int, ...]] = {}
+    batch = Inputs.of(x).batch_size
+    for larger in _stretched(x):
+        found: dict[str, tuple[int, ...]] = {"": tuple(tensors_in(larger)[0].shape)}
+        hooks = Watch(found)
+
+        def note(path: str, module: nn.Module, args: Any, output: Any, found: dict[str, Any] = found) -> None:
+            output = main_tensor(output, batch)[1]
+            if isinstance(output, torch.Tensor):
+                found.setdefault(path, tuple(output.shape))
+
+        for path in shapes:
+            hooks.on(twin.get_submodule(path), partial(note, path))
+        try:
+            with torch.random.fork_rng(devices=[]), torch.no_grad():
+                call(twin.forward, larger)
+            best = found
+            break
+        except Exception:  # a model for inputs of one size
+            best = found if len(found) > len(best) else best
+        finally:
+            hooks.off()
+    first = {"": tuple(tensors_in(x)[0].shape), **shapes} if best else {}
+    return {
+        path: tuple(a != b for a, b in zip(first[path], shape, strict=True))
+        for path, shape in best.items()
+        if path in first and len(first[path]) == len(shape)
+    }
 
 
-def parts_that_ran(model: ClassyModel) -> dict[str, Part]:
-    """{path: what was seen of it} of all modules that run in a pass (see `probed`), innermost first."""
-    ran, work, branches = probed(model, _watched)
+def _stretched(x: Any) -> Iterator[Any]:
+    """Larger inputs: of maps (N, C, H, W) and the like, and of tokens' numbers, all sizes but channels twice as large.
+
+    Of three dimensions of numbers, (N, C, L) is tried, then (N, L, C).
+    """
+    tensors = tensors_in(x)
+    lengths = {n for t in tensors if not t.is_floating_point() for n in t.shape[1:]}
+    orders = {t.ndim for t in tensors if t.is_floating_point()}
+
+    def twice(t: torch.Tensor, kept: int) -> torch.Tensor:
+        shape = list(t.shape)
+        for axis in range(1, t.ndim):
+            if not t.is_floating_point():
+                larger = True
+            elif t.ndim == 2:  # a mask, or a vector
+                larger = shape[axis] in lengths
+            else:
+                larger = axis != (kept if t.ndim == 3 else 1)
+            shape[axis] *= 2 if larger else 1
+        return t.new_empty(shape)
+
+    if orders - {1, 2} or lengths:
+        yield mapped(partial(twice, kept=1), x)
+    if 3 in orders:
+        yield mapped(partial(twice, kept=2), x)
+
+
+def parts_that_ran(model: ClassyModel) -> tuple[dict[str, Part], dict[str, tuple[bool, ...]]]:
+    """{path: what was seen of it} of all modules that run in a pass, innermost first; and what moves (see `probed`)."""
+    (ran, work, branches), moves, _ = probed(model, _watched)
     for path, part in ran.items():
         part.work, part.branches = work[path], branches[path]
-    return ran
+    return ran, moves
 
 
-def _watched(twin: ClassyModel) -> tuple[dict[str, Part], Counter[str], Counter[str]]:
+def _watched(twin: ClassyModel, batch: int) -> Watch[tuple[dict[str, Part], Counter[str], Counter[str]]]:
     """What hooks will write of the modules of a copy: {path: what was seen}, {path: work}, {path: branches}."""
-    shape = twin.input_shape
-    square = len(shape) < 3 or shape[-1] == shape[-2]
     ran: dict[str, Part] = {}
     running: list[tuple[str, Any]] = []  # with what each was given, which is alive as long as it runs
     work: Counter[str] = Counter()
     branches: Counter[str] = Counter()
+    watch = Watch((ran, work, branches))
 
-    def enter(path: str, module: nn.Module, args: Any) -> None:
-        given = args[0] if args else None
+    def enter(path: str, module: nn.Module, args: Any, kwargs: Any) -> None:
+        given = next(iter((*args, *kwargs.values())), None)
         if running and path not in ran and given is not None and given is running[-1][1]:
             branches[running[-1][0]] += any(True for _ in module.parameters())
         running.append((path, given))
@@ -109,16 +202,18 @@ def _watched(twin: ClassyModel) -> tuple[dict[str, Part], Counter[str], Counter[
                 work[around] += spent
         running.pop()
         if path not in ran:
-            ran[path] = Part(len(ran), Features.of(main_tensor(output, PROBE_BATCH, square)[1], PROBE_BATCH, square))
+            output = main_tensor(output, batch)[1]
+            ran[path] = Part(len(ran), Features.of(output, batch) is not None)
+            if isinstance(output, torch.Tensor):
+                watch.shapes[path] = tuple(output.shape)
 
     for path, module in twin.named_modules():
         if path and not is_of_head(path):
-            module.register_forward_pre_hook(partial(enter, path))
-            module.register_forward_hook(partial(leave, path))
-    return ran, work, branches
+            watch.on(module, partial(leave, path), partial(enter, path))
+    return watch
 
 
-def blocks_that_run(model: ClassyModel, root: nn.Module, prefix: str) -> list[str]:
+def blocks_that_run(model: ClassyModel, root: nn.Module, prefix: str) -> tuple[list[str], dict[str, tuple[bool, ...]]]:
     """The blocks of ``root``, which lies at ``prefix`` in the model, in the order in which they end.
 
     Beginning with those that the module tree shows (see `find_blocks`):
@@ -129,15 +224,15 @@ def blocks_that_run(model: ClassyModel, root: nn.Module, prefix: str) -> list[st
     - one with more than half of the work is opened, unless it is a unit of branches or has nothing in it to list;
     - layers that run outside of all of them are added.
 
-    Those of the module tree, as defined, where no pass is possible; "" is a module that has no parts.
+    Those of the module tree, as defined, where no pass is possible; "" is a module that has no parts. Also given is
+    what moves with the input's size, by path in the model (see `probed`).
     """
     tree = list(find_blocks(root))
     try:
-        ran = {
-            path.removeprefix(prefix): part for path, part in parts_that_ran(model).items() if path.startswith(prefix)
-        }
+        parts, moves = parts_that_ran(model)
     except Exception:  # whatever a stranger's code does on meta tensors
-        return tree or [""]
+        return tree or [""], {}
+    ran = {path.removeprefix(prefix): part for path, part in parts.items() if path.startswith(prefix)}
     rows = _Rows(root, ran)
     chosen: set[str] = set()
     for path in tree:
@@ -155,9 +250,9 @@ def blocks_that_run(model: ClassyModel, root: nn.Module, prefix: str) -> list[st
     for path, part in ran.items():  # innermost first
         apart = not any(around in chosen for around in (path, *_ancestors(path)))
         holds = any(path in _ancestors(one) for one in chosen)
-        if apart and not holds and part.features is not None and part.work > 0:
+        if apart and not holds and part.known and part.work > 0:
             chosen.add(path)
-    return sorted(chosen, key=lambda path: ran[path].ended) or [""]
+    return sorted(chosen, key=lambda path: ran[path].ended) or [""], moves
 
 
 class _Rows:
@@ -167,7 +262,7 @@ class _Rows:
         self.root, self.ran = root, ran
 
     def known(self, path: str) -> bool:
-        return path in self.ran and self.ran[path].features is not None
+        return path in self.ran and self.ran[path].known
 
     def shown(self, path: str) -> set[str]:
         """What is listed in the place of a block of the module tree."""

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import nn
 
-from classykit.configs import Config, Depth, PositiveInt, Probability
+from classykit.configs import Config, Depth, PictureConfig, PositiveInt, Probability
 from classykit.errors import ShapeError, StateError
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
@@ -36,7 +36,7 @@ class ConvStemLayer(Config):
         return self
 
 
-class VisionTransformerConfig(Config):
+class VisionTransformerConfig(PictureConfig):
     """Config of `VisionTransformer`."""
 
     image_size: PositiveInt = Field(description="side of the input, px; a multiple of patch_size")
@@ -146,15 +146,15 @@ class Encoder(nn.Module):
         return self.ln(self.layers(self.dropout(x)))
 
 
-def _conv_stem(layers: list[ConvStemLayer], hidden_dim: int) -> nn.Sequential:
-    stem, channels = nn.Sequential(), 3
+def _conv_stem(cfg: VisionTransformerConfig) -> nn.Sequential:
+    stem, channels, layers = nn.Sequential(), cfg.in_channels, cfg.conv_stem_layers or []
     for i, layer in enumerate(layers):
         conv = nn.Conv2d(channels, layer.out_channels, layer.kernel, layer.stride, layer.kernel // 2, bias=False)
         stem.add_module(f"conv_{i}", conv)
         stem.add_module(f"bn_{i}", nn.BatchNorm2d(layer.out_channels))
         stem.add_module(f"relu_{i}", nn.ReLU(inplace=True))
         channels = layer.out_channels
-    stem.add_module(f"conv_{len(layers)}", nn.Conv2d(channels, hidden_dim, 1))
+    stem.add_module(f"conv_{len(layers)}", nn.Conv2d(channels, cfg.hidden_dim, 1))
     return stem
 
 
@@ -182,19 +182,21 @@ class VisionTransformer(ClassyModel):
     """
 
     Config = VisionTransformerConfig
+    channels_first = True
     short_names = (("conv_proj", "patches"), ("embedding", "embed"))
 
     def __init__(self, /, **config: Any):
         cfg = self._read(config)
         self.image_size, self.patch_size, self.hidden_dim = cfg.image_size, cfg.patch_size, cfg.hidden_dim
+        self.in_channels = cfg.in_channels
         self.classifier = cfg.classifier
         if cfg.conv_stem_layers is None:
-            self.conv_proj: nn.Module = nn.Conv2d(3, cfg.hidden_dim, cfg.patch_size, cfg.patch_size)
+            self.conv_proj: nn.Module = nn.Conv2d(cfg.in_channels, cfg.hidden_dim, cfg.patch_size, cfg.patch_size)
             # LeCun's initialisation: the variance of a patch's sum stays that of a pixel
-            nn.init.trunc_normal_(self.conv_proj.weight, std=(3 * cfg.patch_size**2) ** -0.5)
+            nn.init.trunc_normal_(self.conv_proj.weight, std=(cfg.in_channels * cfg.patch_size**2) ** -0.5)
             nn.init.zeros_(self.conv_proj.bias)
         else:
-            self.conv_proj = _conv_stem(cfg.conv_stem_layers, cfg.hidden_dim)
+            self.conv_proj = _conv_stem(cfg)
         self.seq_length = (cfg.image_size // cfg.patch_size) ** 2
         if cfg.classifier == "token":
             self.class_token = nn.Parameter(torch.zeros(1, 1, cfg.hidden_dim))
@@ -205,7 +207,7 @@ class VisionTransformer(ClassyModel):
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        return (3, self.image_size, self.image_size)
+        return (self.in_channels, self.image_size, self.image_size)
 
     def block_paths(self) -> dict[str, str]:
         layers = {name: f"encoder.layers.{name}" for name, _ in self.encoder.layers.named_children()}
@@ -216,7 +218,7 @@ class VisionTransformer(ClassyModel):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not torch.jit.is_tracing() and (x.ndim != 4 or x.shape[-2:] != (self.image_size, self.image_size)):
             raise ShapeError(
-                f"This vision transformer takes pictures (N, 3, {self.image_size}, {self.image_size}), it was "
+                f"This vision transformer takes pictures (N, {str(self.input_shape)[1:]}, it was "
                 f"given {tuple(x.shape)}: resize them, or build it with image_size={x.shape[-1]}."
             )
         x = self.conv_proj(x)  # (N, C, S/patch, S/patch)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from classykit.errors import ConfigError
+from classykit.features import Features
 from classykit.plots.style import INK, draw_map, draw_picture, figure_of
 from classykit.seeing.feature_maps import feature_maps
 
@@ -25,6 +26,7 @@ def feature_grid(
     count: int = 24,
     columns: int = 8,
     frame: int | None = None,
+    known: Features | None = None,
 ) -> Figure:
     """Draw the maps of a block's channels, the picture beside them.
 
@@ -39,6 +41,7 @@ def feature_grid(
         count, columns: how many maps, and how many in a row.
         frame: which time step of a video model's features, from 0; default the middle one. The line above says
             which it is; order and colours are those of all time steps.
+        known: of which kind the features are (see `feature_maps`). Default: told by the shape.
 
     Returns a matplotlib Figure that belongs to no pyplot window.
 
@@ -47,7 +50,7 @@ def feature_grid(
     """
     if columns < 1:
         raise ConfigError(f"columns is at least 1, not {columns}.")
-    chosen = feature_maps(features, order, scale, count=count, frame=frame)
+    chosen = feature_maps(features, order, scale, known=known, count=count, frame=frame)
     if chosen.steps > 1:
         title = " · ".join(filter(None, [title, f"step {chosen.frame + 1} of {chosen.steps}"]))
     columns = min(columns, len(chosen.channels))

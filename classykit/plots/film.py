@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from classykit.errors import ConfigError
+from classykit.features import Features
 from classykit.plots.style import INK, draw_map, draw_picture, figure_of
 from classykit.seeing.feature_maps import feature_maps
 
@@ -24,6 +25,7 @@ def feature_film(
     scale: str = "map",
     count: int = 4,
     columns: int = 8,
+    known: Features | None = None,
 ) -> Figure:
     """Draw the maps of a block's channels at one time step after another, the clip's frames above them.
 
@@ -37,6 +39,7 @@ def feature_film(
             all. Either way they mean the same in all of a row.
         count: how many channels.
         columns: how many time steps at most; of more, as many are taken evenly, the first and the last among them.
+        known: of which kind the features are (see `feature_maps`). Default: told by the shape.
 
     Returns a matplotlib Figure that belongs to no pyplot window.
 
@@ -45,7 +48,7 @@ def feature_film(
     """
     if columns < 1:
         raise ConfigError(f"columns is at least 1, not {columns}.")
-    chosen = feature_maps(features, order, scale, count=count)
+    chosen = feature_maps(features, order, scale, known=known, count=count)
     n = min(columns, chosen.steps)
     steps = [round(i * (chosen.steps - 1) / max(n - 1, 1)) for i in range(n)]
     above = 0 if clip is None else 1  # rows that the clip takes

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from classykit.errors import ConfigError
-from classykit.features import MAP2D, MAP3D, TOKENS, shape_text
+from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, shape_text
 from classykit.plots.style import (
     BLUE,
     INK,
@@ -94,7 +94,7 @@ def _of_input(shape: tuple[int, ...]) -> tuple[float, float, str]:
 def _positions(block: BlockInfo) -> float:
     if block.features is None:
         return math.nan
-    if block.features.kind in (MAP2D, MAP3D):
+    if block.features.kind in (MAP2D, MAP3D, SEQUENCE):
         return float(math.prod(block.features.spatial))
     return float(block.features.shape[0]) if block.features.kind == TOKENS else 1.0
 

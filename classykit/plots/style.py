@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from classykit import formats
-from classykit.features import MAP2D, MAP3D, TOKENS, shape_text
+from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, shape_text
 from classykit.images import load_image
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def place(block: BlockInfo) -> str:
     """Where a block stands: "56×56", "8×28×28", "197 tokens", "vector"."""
     if block.features is None:
         return "?" if block.output_shape is None else shape_text(block.output_shape)
-    if block.features.kind in (MAP2D, MAP3D):
+    if block.features.kind in (MAP2D, MAP3D, SEQUENCE):
         return shape_text(block.features.spatial)
     return f"{block.output_shape[0]} tokens" if block.features.kind == TOKENS else "vector"
 

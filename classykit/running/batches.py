@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from classykit.errors import ConfigError, ShapeError
-from classykit.inputs import preprocess
+from classykit.inputs import example_of, preprocess
+from classykit.nested import Inputs, mapped, shapes
 
 
 class Batches:
@@ -18,8 +19,10 @@ class Batches:
     def __init__(self, images: Any, model: nn.Module):
         self.model, self.images = model, images
         own = getattr(model, "input_shape", None)
-        self.shape: tuple[int, ...] | None
-        if isinstance(images, torch.Tensor):
+        self.shape: tuple[int, ...] | Inputs | None
+        if isinstance(images, Inputs):
+            self.images, self.shape = example_of(images), images.sized(1)
+        elif isinstance(images, torch.Tensor):
             if own is not None and images.ndim == len(own):
                 self.images = images.unsqueeze(0)  # (1, C, H, W)
             if self.images.ndim == 0:
@@ -43,6 +46,9 @@ class Batches:
 
     def batch(self, start: int, stop: int) -> Any:
         """Images start ... stop - 1."""
+        if isinstance(self.images, Inputs):
+            n = len(self)
+            return mapped(lambda t: t[start:stop] if t.ndim and len(t) == n else t, self.images)
         if isinstance(self.images, torch.Tensor):
             return self.images[start:stop]
         if isinstance(self.images, Mapping):
@@ -59,17 +65,8 @@ class Batches:
 
 def count(x: Any) -> int:
     """How many images there are."""
+    if isinstance(x, Inputs):
+        return x.batch_size
     if isinstance(x, Mapping):
         x = next(iter(x.values()), ())
     return len(x)
-
-
-def shapes(value: Any) -> Any:
-    """Shapes in place of tensors."""
-    if isinstance(value, torch.Tensor):
-        return tuple(value.shape)
-    if isinstance(value, Mapping):
-        return {key: shapes(v) for key, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [shapes(v) for v in value]
-    return type(value).__name__

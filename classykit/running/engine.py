@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,8 @@ from classykit.harmless import harmless
 from classykit.inspecting.inspection import inspect
 from classykit.meta import dtype_of
 from classykit.models.classy_model import ClassyModel
-from classykit.running.batches import count, shapes
+from classykit.nested import call, mapped, parts_of, rebuilt, shapes
+from classykit.running.batches import count
 from classykit.running.memory_fit import is_out_of_memory
 from classykit.running.placement import Place, synchronize, without_gradients
 from classykit.subject import block_paths, name_of, refuse_blocks_that_did_not_run
@@ -118,7 +119,7 @@ class Engine:
             x = self.place.put(x)
             synchronize(device)
             start = time.perf_counter()
-            output = self.model(x)
+            output = call(self.model, x)
             synchronize(device)
             seconds = time.perf_counter() - start
             refuse_blocks_that_did_not_run(name for name in self.paths if name not in self.features)
@@ -148,15 +149,12 @@ class Engine:
 
     def _back(self, value: Any) -> Any:
         """On the CPU, in the model's own number type."""
-        if isinstance(value, torch.Tensor):
-            return value.to("cpu", self.own_dtype if value.is_floating_point() else None)
-        parts = _parts(value)
-        return value if parts is None else _like(value, {key: self._back(v) for key, v in parts.items()})
+        return mapped(lambda t: t.to("cpu", self.own_dtype if t.is_floating_point() else None), value)
 
     def _why(self, x: Any, error: Exception) -> str:
         text = f"{name_of(self.original)} cannot run on an input of {shapes(x)}: "
         try:
-            found = inspect(self.original, tuple(x.shape[1:])) if isinstance(x, torch.Tensor) else None
+            found = inspect(self.original, example=x)
         except ClassyKitError:
             found = None
         return text + (f"it {found.error}" if found is not None and found.error is not None else str(error))
@@ -183,28 +181,7 @@ def _cat(values: list[Any]) -> Any:
     first = values[0] if values else None
     if isinstance(first, torch.Tensor) and first.ndim:
         return torch.cat(values)  # also of one: what was made in inference mode has no other way out
-    parts = [_parts(value) for value in values]
+    parts = [parts_of(value) for value in values]
     if first is None or parts[0] is None:
         return values if len(values) > 1 else first
-    return _like(first, {key: _cat([of[key] for of in parts if of is not None]) for key in parts[0]})
-
-
-def _parts(value: Any) -> dict[Any, Any] | None:
-    """{key: part} of a dict, list, tuple or dataclass; None for anything else."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, (list, tuple)):
-        return dict(enumerate(value))
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in fields(value)}
-    return None
-
-
-def _like(value: Any, parts: dict[Any, Any]) -> Any:
-    """The parts put together as ``value`` is: named tuples and dataclasses with their names; else a dict or a list."""
-    kind: Any = type(value)
-    if is_dataclass(value):  # transformers' outputs, which are dicts too, among them
-        return kind(**parts)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return kind(*parts.values())
-    return parts if isinstance(value, Mapping) else list(parts.values())
+    return rebuilt(first, {key: _cat([of[key] for of in parts if of is not None]) for key in parts[0]})

@@ -11,11 +11,12 @@ from torch import nn
 
 from classykit.errors import ClassyKitError, ShapeError, first_line
 from classykit.harmless import harmless
-from classykit.inputs import input_shape_of
+from classykit.inputs import example_of, input_shape_of
 from classykit.inspecting.inspection import inspect
 from classykit.inspecting.report import Inspection
 from classykit.meta import dtype_of
 from classykit.models.classy_model import ClassyModel
+from classykit.nested import Inputs, call, random_like
 from classykit.running.memory_fit import allocate, is_out_of_memory
 from classykit.running.placement import Place, choose
 from classykit.subject import UNTRAINED, Subject, subject_of
@@ -27,14 +28,14 @@ class LiveModel:
 
     Attributes:
         inspection: for a batch of one; None when it cannot be had.
-        shape: of one input, where it is not the model's own.
+        shape: of one input, or an example of it, where it is not the model's own.
         notes: what else there is to say: weights that are random, costs that could not be counted.
     """
 
     name: str
     model: nn.Module
     inspection: Inspection | None
-    shape: tuple[int, ...] | None
+    shape: tuple[int, ...] | Inputs | None
     notes: tuple[str, ...] = ()
 
     @property
@@ -42,29 +43,34 @@ class LiveModel:
         """Multiply-accumulates of one input; None when not known."""
         return None if self.inspection is None else self.inspection.macs
 
+    @property
+    def shape_of_one(self) -> tuple[int, ...]:
+        """Shape of one input, without the batch: of several tensors, of the main one."""
+        if isinstance(self.shape, Inputs):
+            return () if self.shape.main is None else tuple(self.shape.main.shape[1:])
+        return tuple(self.shape or input_shape_of(self.model) or (3, 224, 224))
+
     def example(self, batch_size: int) -> Any:
-        """Random numbers as the model takes them, on the CPU, the same each time."""
-        if self.shape is None and isinstance(self.model, ClassyModel):
+        """The example that was given, or random numbers as the model takes them, on the CPU, the same each time."""
+        own = self.shape is None and isinstance(self.model, ClassyModel)
+        given = self.model.example if own else self.shape
+        if isinstance(given, Inputs):
+            return given.sized(batch_size).alone
+        if own:
             return random_like(self.model.example_input(batch_size))
-        shape = self.shape or input_shape_of(self.model) or (3, 224, 224)
-        return random_like(torch.empty(batch_size, *shape, dtype=dtype_of(self.model)))
+        return random_like(torch.empty(batch_size, *self.shape_of_one, dtype=dtype_of(self.model)))
 
 
-def random_like(x: Any) -> Any:
-    """Tensors of the same shapes with random numbers; those of whole numbers stay, their values may be addresses."""
-    if isinstance(x, Mapping):
-        return {key: random_like(value) for key, value in x.items()}
-    if not isinstance(x, torch.Tensor) or not x.is_floating_point():
-        return x
-    # on zeros a GPU draws less power, and may be faster than it is on pictures
-    return torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x.dtype)
-
-
-def built(subject: Subject, device: str | torch.device, input_shape: tuple[int, ...] | None = None) -> LiveModel:
+def built(subject: Subject, device: str | torch.device, shape: tuple[int, ...] | Inputs | None = None) -> LiveModel:
     """A described model with random weights, once it is known to fit; ShapeError, or DeviceError when it does not."""
-    found = inspect(subject.config, input_shape).require()
+    found = _inspected(subject.config, shape).require()
     model = allocate(subject.config, found, choose(nn.Identity(), device).device)
-    return LiveModel(found.name, model, found, input_shape, (UNTRAINED, *_uncounted(found)))
+    return LiveModel(found.name, model, found, shape, (UNTRAINED, *_uncounted(found)))
+
+
+def _inspected(model: Any, shape: tuple[int, ...] | Inputs | None) -> Inspection:
+    """For a batch of one."""
+    return inspect(model, batch_size=1, example=shape) if isinstance(shape, Inputs) else inspect(model, shape, 1)
 
 
 def live(
@@ -73,22 +79,28 @@ def live(
     input_shape: tuple[int, ...] | None = None,
     name: str | None = None,
     x: Any = None,
+    example: Any = None,
 ) -> LiveModel:
     """A model, name or config as a `LiveModel`. Modules are looked at, not touched.
 
-    ``x`` is an input on which a model that cannot be inspected is tried; default: random numbers.
+    ``x`` is an input on which a model that cannot be inspected is tried; default: random numbers. ``example`` is what
+    it is called with, in place of ``input_shape``.
 
     Raises ShapeError for a model that cannot run on such an input, DeviceError for one without weights, or, before
     anything is allocated, for a description of one that would not fit the device.
     """
-    shape = None if input_shape is None else tuple(input_shape)
+    shape: tuple[int, ...] | Inputs | None = None if input_shape is None else tuple(input_shape)
+    if example is not None:
+        shape = example_of(example, input_shape)
     subject = subject_of(model)
     if subject.module is None:
         new = built(subject, device, shape)
         return new if name is None else replace(new, name=name)
     module, name = subject.with_weights(), name or subject.name
     try:
-        found = inspect(module, shape if shape is not None or isinstance(module, ClassyModel) else subject.input_shape)
+        found = _inspected(
+            module, shape if shape is not None or isinstance(module, ClassyModel) else subject.input_shape
+        )
     except ClassyKitError as error:
         reason = first_line(error).rstrip(".")
         return LiveModel(name, module, None, shape, (f"Its cost could not be counted: {reason}",))
@@ -120,13 +132,13 @@ def _try(one: LiveModel, found: Inspection, x: Any) -> None:
     x = Place(reference.device, dtype_of(one.model)).put(x)
     try:
         with harmless(one.model), torch.no_grad():
-            one.model(x)
+            call(one.model, x)
     except Exception as error:  # whatever a stranger's code raises
         if is_out_of_memory(error):
             return  # on the device where it is now; it may have room where it is measured
         raise ShapeError(
-            f"{one.name} cannot run on an input of {tuple(found.input_shape)}: it {found.error} "
-            f"If it takes other inputs, say so: input_shape=(...), without the batch."
+            f"{one.name} cannot run on an input of {found.input_text}: it {found.error} If it takes other inputs, say "
+            f"so: input_shape=(...), without the batch, or example=classykit.Inputs(...)."
         ) from error
 
 

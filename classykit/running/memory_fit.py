@@ -14,6 +14,7 @@ from classykit.inspecting.inspection import Inspection, inspect
 from classykit.memory import free_memory
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS, build_model, list_models
+from classykit.nested import Inputs
 from classykit.running.placement import Place
 
 SPARE = 0.9  # of the free memory: kernels take some for themselves, and so do others
@@ -54,11 +55,13 @@ def allocate(
         return build_model(config).eval().to(device)
 
 
-def batch_that_fits(model: nn.Module, place: Place, shape: tuple[int, ...] | None, size: int) -> tuple[int, str]:
+def batch_that_fits(
+    model: nn.Module, place: Place, shape: tuple[int, ...] | Inputs | None, size: int
+) -> tuple[int, str]:
     """(the largest batch up to ``size`` that fits the place, why it is smaller or "").
 
     Args:
-        shape: of one input, without the batch; None for the model's own.
+        shape: of one input, without the batch, or an example of it; None for the model's own.
 
     Raises DeviceError when not even one input fits. A model that cannot be inspected is taken to fit.
     """
@@ -103,16 +106,19 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _inspected(model: nn.Module, shape: tuple[int, ...] | None) -> Inspection | None:
+def _inspected(model: nn.Module, shape: tuple[int, ...] | Inputs | None) -> Inspection | None:
     """The model's inspection, remembered for as long as it looks the same; None when there is none."""
     heads = [*model.get_heads()] if isinstance(model, ClassyModel) else []
-    look = (shape, heads, [(p.shape, p.dtype) for p in model.parameters()])
+    look = (repr(shape), heads, [(p.shape, p.dtype) for p in model.parameters()])
     known = _seen.get(model)
     if known is not None and known[0] == look:
         return known[1]
     own = getattr(model, "input_shape", None)
     try:
-        found = inspect(model, None if shape == own else shape)
+        if isinstance(shape, Inputs):
+            found = inspect(model, example=shape)
+        else:
+            found = inspect(model, None if shape == own else shape)
     except ClassyKitError:
         return None
     if found.error is not None:

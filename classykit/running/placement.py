@@ -13,6 +13,7 @@ from torch import nn
 
 from classykit.errors import ConfigError, DeviceError
 from classykit.meta import dtype_of
+from classykit.nested import mapped
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,16 @@ class Place:
     channels_last: bool = False
 
     def __str__(self) -> str:
-        parts = [str(self.device), str(self.dtype).removeprefix("torch.")]
+        parts = [str(self.device), short(self.dtype)]
         return ", ".join([*parts, "channels last"] if self.channels_last else parts)
 
     def put(self, x: Any) -> Any:
-        """An input, a tensor or a dict of them, moved here; tensors of whole numbers keep their type."""
-        if isinstance(x, dict):
-            return {key: self.put(value) for key, value in x.items()}
-        x = x.to(self.device, self.dtype if x.is_floating_point() else None, non_blocking=True)
-        return x.contiguous(memory_format=self._layout(x.ndim))
+        """An input, with all tensors in it moved here; those of whole numbers keep their type."""
+        return mapped(self._put_tensor, x)
+
+    def _put_tensor(self, t: torch.Tensor) -> torch.Tensor:
+        t = t.to(self.device, self.dtype if t.is_floating_point() else None, non_blocking=True)
+        return t.contiguous(memory_format=self._layout(t.ndim))
 
     def has(self, model: nn.Module) -> bool:
         """Whether the model's weights are here already."""
@@ -84,6 +86,11 @@ class Place:
     def _layout(self, ndim: int) -> torch.memory_format:
         layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
         return layouts.get(ndim, torch.contiguous_format) if self.channels_last else torch.contiguous_format
+
+
+def short(dtype: torch.dtype) -> str:
+    """A number type's name: "float32"."""
+    return str(dtype).removeprefix("torch.")
 
 
 def choose(

@@ -13,6 +13,7 @@ from torch import nn
 from classykit.errors import DeviceError, ShapeError
 from classykit.features import main_tensor
 from classykit.harmless import harmless
+from classykit.nested import Inputs, call, shapes
 from classykit.running.memory_fit import is_out_of_memory
 from classykit.subject import block_paths, name_of, refuse_blocks_that_did_not_run
 
@@ -55,8 +56,7 @@ def _pass(
 ) -> dict[str, tuple[Any, int | None]]:
     """One pass: {path: (output, its version, None for a copy or no tensor)}."""
     seen: dict[str, tuple[Any, int | None]] = {}
-    first = next(iter(x.values()), None) if isinstance(x, dict) else x
-    batch_size = first.shape[0] if isinstance(first, torch.Tensor) and first.ndim else 0
+    batch_size = Inputs.of(x).batch_size
     thread = threading.get_ident()  # another thread may be using the same model
 
     def note(path: str, module: nn.Module, args: Any, output: Any) -> None:
@@ -75,14 +75,13 @@ def _pass(
 
     handles = [model.get_submodule(p).register_forward_hook(partial(note, p)) for p in paths]
     try:
-        model(x)
+        call(model, x)
     except _AllSeen:
         pass
     except (RuntimeError, ValueError, TypeError, MemoryError) as error:
         if is_out_of_memory(error):
             raise DeviceError(f"Memory ran out: {error}. Give fewer inputs, or choose a smaller model.") from error
-        shape = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
-        raise ShapeError(f"{name_of(model)} cannot run on an input of {shape}: {error}") from error
+        raise ShapeError(f"{name_of(model)} cannot run on an input of {shapes(x)}: {error}") from error
     finally:
         for handle in handles:
             handle.remove()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from classykit.errors import ConfigError, DeviceError, Interrupted
+from classykit.errors import ConfigError, DeviceError, Interrupted, ShapeError
+from classykit.meta import dtype_of
 from classykit.running.batches import Batches
 from classykit.running.engine import Engine, Run, join
 from classykit.running.live import built
 from classykit.running.memory_fit import batch_that_fits
-from classykit.running.placement import choose
+from classykit.running.placement import choose, short
 from classykit.subject import UNTRAINED, subject_of
 
 __all__ = ["Run", "run"]
@@ -40,10 +42,12 @@ def run(
     Args:
         model: a ClassyModel or any nn.Module, which is left as it was: where it has to be elsewhere, or in another
             type, a copy is. Or a name or config: it is built with random weights, which the notes say.
-        images: a batch (N, C, H, W) as the model takes it, or a dict with one; or a picture, or a list of pictures,
-            as `classykit.load_image` takes them, which are loaded and preprocessed batch by batch.
+        images: a batch (N, C, H, W) as the model takes it, or a dict with one; or `classykit.Inputs`, of which the
+            tensors that have the batch first are cut into batches; or a picture, or a list of pictures, as
+            `classykit.load_image` takes them, which are loaded and preprocessed batch by batch.
         device, dtype, channels_last: see `classykit.running.placement.choose`. Default "auto": a GPU when there is
-            one; bfloat16 where the device is quick in it; channels last for convolutional networks.
+            one; bfloat16 where the device is quick in it, and the model runs in it; channels last for convolutional
+            networks.
         batch_size: how many at a time. Default "auto": 8 on a CPU, 64 on a GPU; fewer where that does not fit.
         blocks: blocks whose features are wanted as well, from the same passes. Of many images they take much memory:
             see `classykit.extract`.
@@ -76,11 +80,27 @@ def run(
     fitting, why = batch_that_fits(model, place, source.shape, size)
     if fitting < size and wanted is not None:
         _say(notes, why)
-    engine = Engine(model, place, list(blocks), on_block, trunk)
+    names, own = list(blocks), dtype_of(model)
+    bar = _bar(len(source), progress)
+    try:
+        return _passes(Engine(model, place, names, on_block, trunk), source, fitting, notes, bar)
+    except ShapeError:
+        if not (isinstance(dtype, str) and dtype == "auto") or place.dtype == own:
+            raise
+        # a model may make numbers of its own, in a type of its own
+        again = Engine(model, replace(place, dtype=own), names, on_block, trunk)
+        done = _passes(again, source, fitting, notes, _bar(len(source), progress))
+        note = f"It does not run in {short(place.dtype)}, but in its own {short(own)}"
+        warnings.warn(f"{note}.", RuntimeWarning, stacklevel=2)
+        return replace(done, notes=(*done.notes, note))
+
+
+def _passes(engine: Engine, source: Batches, fitting: int, notes: list[str], bar: Any) -> Run:
+    """All batches, ``fitting`` at a time or fewer."""
     parts: list[Run] = []
     done = 0
     try:
-        with engine.ready(), _bar(len(source), progress) as bar:
+        with engine.ready(), bar:
             while done < len(source):
                 try:
                     parts.append(engine.run(source.batch(done, min(done + fitting, len(source)))))
@@ -94,9 +114,9 @@ def run(
                 done += parts[-1].images
                 bar.update(parts[-1].images)
     except KeyboardInterrupt:
-        until_then = join(parts, place, fitting, [*notes, f"Interrupted after {done} of {len(source)} images"])
+        until_then = join(parts, engine.place, fitting, [*notes, f"Interrupted after {done} of {len(source)} images"])
         raise Interrupted(f"Interrupted after {done} of {len(source)} images.", until_then) from None
-    return join(parts, place, fitting, notes)
+    return join(parts, engine.place, fitting, notes)
 
 
 def _wanted(batch_size: int | str) -> int | None:

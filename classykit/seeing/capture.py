@@ -24,7 +24,7 @@ def capture(
 
     Args:
         model: a ClassyModel or any nn.Module; nothing of it is changed.
-        x: an input as the model takes it, on the model's device, e.g. (N, 3, H, W).
+        x: an input as the model takes it, on the model's device, e.g. (N, 3, H, W), or `classykit.Inputs`.
         blocks: block names or dotted paths; one name, or several.
         grad: keep the autograd graph. Default False.
         on_block: called with each name as it is captured, for showing progress.

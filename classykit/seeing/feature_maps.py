@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from classykit.errors import ConfigError, ShapeError
-from classykit.features import MAP2D, MAP3D, TOKENS, Features
+from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, Features
 
 ORDERS = ("variance", "mean", "index")
 SCALES = ("map", "shared")
@@ -20,7 +20,8 @@ class FeatureMaps:
 
     Attributes:
         over_time: (M, T, H, W) float32 on the CPU: T time steps of a 3-D map, else one. Tokens are laid out on
-            their grid, without the class token; a vector becomes one map, row by row.
+            their grid, without the class token; a channel of a sequence is one row; a vector becomes one map, row by
+            row.
         frame: the time step that ``maps`` shows.
         channels: which channel each map is.
         limits: (M, 2): the values that the ends of the colour scale stand for, the same at every time step.
@@ -53,7 +54,7 @@ class FeatureMaps:
 
 def feature_maps(
     features: torch.Tensor, order: str = "variance", scale: str = "map", start: int = 0, count: int | None = 24,
-    frame: int | None = None,
+    frame: int | None = None, known: Features | None = None,
 ) -> FeatureMaps:  # fmt: skip
     """The channels of one input's features as maps.
 
@@ -64,6 +65,8 @@ def feature_maps(
         start, count: which of the ordered channels; count None for all.
         frame: which time step of a 3-D map, from 0; beyond the last it is the last. Default the middle one.
             Order and scale are those of all time steps, so that what changes from one to the next is real.
+        known: of which kind the features are, as ``Inspection[block].features`` has it. Default: told by the shape,
+            of which (1, 16, 16, 32), say, leaves open where the channels are.
 
     >>> feature_maps(torch.rand(1, 8, 4, 4), order="index", count=3).channels
     [0, 1, 2]
@@ -76,7 +79,7 @@ def feature_maps(
         raise ConfigError(f"start is at least 0 and count at least 1, not {start} and {count}.")
     if frame is not None and (type(frame) is not int or frame < 0):
         raise ConfigError(f"frame is a whole number from 0, or None for the middle one, not {frame!r}.")
-    all_maps, kind, total = _as_maps(features.detach())
+    all_maps, kind, total = _as_maps(features.detach(), known)
     finite = all_maps.nan_to_num(0.0, 0.0, 0.0)
     if order == "index":
         ranking = torch.arange(len(all_maps))
@@ -96,20 +99,25 @@ def feature_maps(
     return FeatureMaps(maps, frame, chosen.tolist(), limits, total, kind)
 
 
-def _as_maps(features: torch.Tensor) -> tuple[torch.Tensor, str, int]:
+def _as_maps(features: torch.Tensor, known: Features | None) -> tuple[torch.Tensor, str, int]:
     """((channels, T, H, W), kind, number of channels) of one input's features."""
-    if features.ndim > 1 and features.shape[0] == 1:
+    if known is not None and features.ndim == len(known.shape) + 1 and known.batch_dim == 0:
+        features = features[0]
+    elif features.ndim > 1 and features.shape[0] == 1:
         known = Features.of(features, 1)
         features = features[0]
     else:
         known = Features.of(features.unsqueeze(0), 1)
     if known is None or features.numel() == 0:
         raise ShapeError(f"A tensor of shape {tuple(features.shape)} is no features of one input that can be shown.")
+    total = features.shape[-1 if known.channels_last or known.kind == TOKENS else 0]
     if known.kind == MAP3D:
-        return features.permute(3, 0, 1, 2) if known.channels_last else features, known.kind, known.channels
+        return features.permute(3, 0, 1, 2) if known.channels_last else features, known.kind, total
     if known.kind == MAP2D:
         maps = features.permute(2, 0, 1) if known.channels_last else features
-        return maps.unsqueeze(1), known.kind, known.channels
+        return maps.unsqueeze(1), known.kind, total
+    if known.kind == SEQUENCE:
+        return features[:, None, None], known.kind, total
     if known.kind == TOKENS:
         patches = features
         side = math.isqrt(len(patches))
@@ -118,8 +126,8 @@ def _as_maps(features: torch.Tensor) -> tuple[torch.Tensor, str, int]:
             if extra == 1 or side == 0:
                 patches = patches[1:]
             else:
-                return features.T[:, None, None], known.kind, known.channels  # no grid: a strip of tokens
-        return patches.T.reshape(known.channels, 1, side, side), known.kind, known.channels
+                return features.T[:, None, None], known.kind, total  # no grid: a strip of tokens
+        return patches.T.reshape(total, 1, side, side), known.kind, total
     width = math.ceil(math.sqrt(len(features)))
     padded = torch.nn.functional.pad(features, (0, -len(features) % width), value=float("nan"))
-    return padded.reshape(1, 1, -1, width), known.kind, known.channels
+    return padded.reshape(1, 1, -1, width), known.kind, total

@@ -26,6 +26,7 @@ class FamilyWeights:
         packaged_rules: the key map of such a package, from the names of the model's blocks.
         shown: the config keys that a state in our keys shows of any model of the family, such as ``image_size``.
         sizes: those that it shows of a model without sizes of its own, such as ``resnext``.
+        stem: the key, in ours, of the weights that take the input: (.., channels of the input, ..).
     """
 
     family: str
@@ -37,6 +38,7 @@ class FamilyWeights:
     packaged_rules: Callable[[list[str]], list[Rule]] = lambda block_names: []
     shown: Callable[[State], dict[str, Any]] | None = None
     sizes: Callable[[State], dict[str, Any]] | None = None
+    stem: str = ""
 
 
 _known: dict[str, FamilyWeights] = {}

@@ -17,7 +17,7 @@ State = Mapping[str, torch.Tensor]
 def config_of(name: str, state: State) -> dict[str, Any]:
     """The config keys of ``name`` that a trunk's state shows.
 
-    Of a named model those in which states of it differ (``image_size``, ``num_classes``, ``use_se``); of a family
+    Of a named model those in which states of it differ (``in_channels``, ``image_size``, ``use_se``); of a family
     without sizes of its own (``resnext``, ``densenet``, ``anynet``, ``vision_transformer``) all sizes.
     Raises WeightsError for a family whose sizes cannot be worked out from its weights.
     """
@@ -33,6 +33,8 @@ def config_of(name: str, state: State) -> dict[str, Any]:
     try:
         for read in readers:
             keys |= read(state)
+        for stem in (state[family.stem] for family in known if family.stem in state):
+            keys |= {} if stem.shape[1] == 3 else {"in_channels": stem.shape[1]}
     except (KeyError, IndexError, ValueError, ZeroDivisionError, TypeError):
         raise WeightsError(
             f"The weights do not show the sizes of a {name}: parts of it are missing, or have other shapes."

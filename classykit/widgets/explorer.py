@@ -112,6 +112,7 @@ class Explorer(ipywidgets.VBox):
         image: Any = "auto",
         clip: Any = "moving shapes",
         device: str = "cpu",
+        example: Any = None,
     ):
         self._bar, self._map, self._panel = ModelBar(), BlockMap(), BlockPanel()
         self._view, self._code = FeatureView(), CodeView()
@@ -119,7 +120,7 @@ class Explorer(ipywidgets.VBox):
         if isinstance(image, str) and image == "auto":
             image = next(iter(sample_images()), None)
         picture = None if image is None else load_image(image)
-        self._scene = Scene(Explored(model), _device(device), image, picture, _clip(clip))
+        self._scene = Scene(Explored(model, example), _device(device), image, picture, _clip(clip))
         # what was made to look at a new value, for when it is taken: (value, what was made of it)
         self._described: tuple[Any, Explored] = (self._scene.subject.config, self._scene.subject)
         self._loaded: tuple[Any, Image.Image | None] = (image, picture)
@@ -489,6 +490,7 @@ def explore(
     image: Any = "auto",
     clip: Any = "moving shapes",
     device: str = "cpu",
+    example: Any = None,
 ) -> Explorer:
     """Open the Explorer, an ipywidget, over a model.
 
@@ -499,7 +501,9 @@ def explore(
         clip: what video models run on: a name in `classykit.clips.SAMPLE_CLIPS`, or a clip as
             `classykit.preprocess_clip` takes it. Default: shapes that move.
         device: "cpu", or "cuda" where there is one.
+        example: what a module of your own is called with, a tensor or `classykit.Inputs`, where it takes no picture:
+            it runs on that.
 
     >>> app = explore("resnet18")
     """
-    return Explorer(model, image=image, clip=clip, device=device)
+    return Explorer(model, image=image, clip=clip, device=device, example=example)

@@ -12,7 +12,7 @@ from PIL import Image
 from classykit import formats
 from classykit.clips import SAMPLE_CLIPS
 from classykit.exploring.scene import Scene
-from classykit.features import MAP2D, MAP3D, TOKENS, VECTOR, Features, shape_text
+from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, VECTOR, Features, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead
 from classykit.images import sample_images
 from classykit.inspecting.receptive.receptive_field import ReceptiveField
@@ -24,7 +24,7 @@ from classykit.seeing.feature_maps import FeatureMaps
 if TYPE_CHECKING:
     from classykit.measuring.profile_report import Profile
 
-VIEW_KINDS = {MAP2D: "map", MAP3D: "map", TOKENS: "tokens", VECTOR: "vector"}
+VIEW_KINDS = {MAP2D: "map", MAP3D: "map", SEQUENCE: "map", TOKENS: "tokens", VECTOR: "vector"}
 COLORS = [
     {"id": "macs", "label": "MACs"},
     {"id": "params", "label": "parameters"},
@@ -49,7 +49,9 @@ def bar(scene: Scene) -> dict[str, Any]:
     inspection, subject = scene.inspection, scene.subject
     shape = inspection.input_shape
     facts = [f"{shape[-1]} px"] if len(shape) >= 3 else [f"{shape_text(shape)} values"]
-    if len(shape) == 4:
+    if inspection.inputs:
+        facts = [inspection.input_text]
+    elif len(shape) == 4:
         facts.insert(0, f"{shape[1]} frames")
     totals = {
         "parameters": formats.count(inspection.params),
@@ -130,7 +132,7 @@ def panel(scene: Scene) -> dict[str, Any]:
         "type": info.type,
         "input": shape_text(info.input_shape),
         "output": shape_text(info.output_shape),
-        "stride": "" if info.stride is None else f"stride {info.stride:g}",
+        "stride": f"stride {info.stride_text}" if info.stride_text else "",
         "sees": sees(info.receptive_field),
         "rows": [
             {"label": label, "share": share, "value": value, "percent": formats.percent(share)}
@@ -197,7 +199,7 @@ def pictures(scene: Scene) -> tuple[str, str, list[str]]:
 
 def _hint(scene: Scene) -> str:
     """What stands in the place of feature maps before there are any."""
-    if scene.takes_pictures or scene.takes_clips:
+    if scene.takes_pictures or scene.takes_clips or scene.subject.example is not None:
         return f"Run the model to see what {scene.block} sees."
     shape = shape_text(scene.inspection.input_shape)
     return f"{scene.subject.name} takes inputs of {shape}, not pictures or clips: here it is inspected, not run."
@@ -259,7 +261,7 @@ def features(scene: Scene, maps: FeatureMaps) -> tuple[dict[str, Any], bytes]:
         "order": scene.order,
         "scale": scene.scale,
         "offset": scene.offset,
-        "page_size": scene.page_size(scene.features),
+        "page_size": scene.page_size,
         "maps": [
             {"channel": channel, "low": low, "high": high}
             for channel, (low, high) in zip(maps.channels, maps.limits.tolist(), strict=True)

@@ -65,7 +65,7 @@ def _pictures(scene: Scene, alone: bool) -> str:
     maps = scene.maps() if alone or scene.takes_clips else None
     figures: dict[str, Any] = {}
     if maps is not None:
-        words: dict[str, Any] = {"order": scene.order, "scale": scene.scale}
+        words: dict[str, Any] = {"order": scene.order, "scale": scene.scale, "known": scene.known}
         if alone:
             step = scene.step(maps.steps)
             when = present.which_frames(step, maps.steps, len(scene.frames))

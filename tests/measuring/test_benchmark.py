@@ -113,7 +113,7 @@ class TestModels:
         assert found.rows[0].ok and found.rows[0].macs in (16, None)
 
     def test_a_model_that_cannot_run_is_refused_with_what_to_do(self):
-        with pytest.raises(ShapeError, match=r"cannot run on an input of \(3, 224, 224\).*input_shape="):
+        with pytest.raises(ShapeError, match=r"cannot run on an input of 3×224×224.*input_shape="):
             quick(nn.Linear(5, 2))
         with pytest.raises(ShapeError):
             quick("resnet18", input_shape=(4, 32, 32))

@@ -181,8 +181,9 @@ def test_what_ran_and_how_much_of_the_work(everything, assert_same):
     module = Chain(a=nn.Conv2d(3, 8, 1), b=nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()))
     model = ck.ClassyModel.from_model(module, (3, 4, 4))
     before = everything(module)
-    ran = parts_that_ran(model)
+    ran, moves = parts_that_ran(model)
     assert_same(before, everything(module))
     assert list(ran) == ["model.a", "model.b.0", "model.b.1", "model.b", "model"]
+    assert moves == dict.fromkeys(["", *ran], (False, False, True, True))
     assert ran["model.b"].work == ran["model.b.0"].work == 9 * 64 * 16 * 11 and ran["model.b.1"].work == 0
     assert ran["model"].work == ran["model.a"].work + ran["model.b"].work

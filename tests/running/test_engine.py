@@ -49,7 +49,7 @@ class TestResults:
                 return self.fc(x), {"again": [x]}
 
         x = torch.randn(5, 3)
-        first, second = ck.run(Two(), x, batch_size=2).output
+        first, second = ck.run(Two(), x, dtype="float32", batch_size=2).output
         assert first.shape == (5, 2) and torch.equal(second["again"][0], x)
 
     def test_names_of_outputs_are_kept(self):

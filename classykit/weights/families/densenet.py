@@ -62,5 +62,6 @@ register_weights(
         ),
         timm={name: name for name in ("densenet121", "densenet161", "densenet169", "densenet201")},
         sizes=_sizes,
+        stem="initial_block.0.weight",
     )
 )

@@ -190,5 +190,6 @@ register_weights(
         packaged=_PACKAGED,
         packaged_rules=_rules_of_packages,
         shown=_shown,
+        stem="conv_stem.weight",
     )
 )

@@ -162,7 +162,7 @@ def _other_widths(name: str, file: str) -> str:
     )
 
 
-register_weights(FamilyWeights(family="AnyNet", sizes=_sizes))
+register_weights(FamilyWeights(family="AnyNet", sizes=_sizes, stem="stem.stem.0.weight"))
 register_weights(
     FamilyWeights(
         family="RegNet",

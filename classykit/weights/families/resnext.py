@@ -115,5 +115,6 @@ register_weights(
         },
         shown=_shown,
         sizes=_sizes,
+        stem="initial_block._module.0.weight",
     )
 )  # fmt: skip

@@ -142,5 +142,6 @@ register_weights(
         },
         shown=_shown,
         sizes=_sizes,
+        stem="conv_proj.weight",
     )
 )
