@@ -11,6 +11,9 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
+#: what a model raises that is given what it does not take
+OF_BAD_INPUT = (RuntimeError, ValueError, TypeError, AssertionError, LookupError, AttributeError)
+
 
 class ClassyKitError(Exception):
     """The base of everything classykit raises on purpose."""

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from classykit.scripted import is_scripted
+
 
 @dataclass
 class _Visit:
@@ -41,6 +43,8 @@ def harmless(model: nn.Module) -> Iterator[None]:
             _visits[model] = _Visit(before)
             for attributes, _ in before.modes:
                 attributes["training"] = False
+            for script, _ in before.scripts:
+                script.training = False
             for attributes, _ in before.compiled:
                 attributes["_compiled_call_impl"] = None
         else:
@@ -62,7 +66,8 @@ class _Before:
     def __init__(self, model: nn.Module):
         modules = list(model.modules())
         # past nn.Module.__setattr__, which for all modules of a model takes longer than some blocks take to run
-        self.modes = [(vars(m), m.training) for m in modules]
+        self.modes = [(vars(m), m.training) for m in modules if not is_scripted(m)]
+        self.scripts = [(m, m.training) for m in modules if is_scripted(m)]  # which keep their mode elsewhere
         # of a module compiled in place, whose compiled code does not know the hooks that it was given later
         self.compiled = [(vars(m), vars(m)["_compiled_call_impl"]) for m in modules if "_compiled_call_impl" in vars(m)]
         self.buffers = [
@@ -81,6 +86,8 @@ class _Before:
     def restore(self) -> None:
         for attributes, training in self.modes:
             attributes["training"] = training
+        for script, training in self.scripts:
+            script.training = training
         for attributes, compiled in self.compiled:
             attributes["_compiled_call_impl"] = compiled
         for module, name, buffer, version, value in self.buffers:

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
 from classykit.copies import copied, put_hooks
+from classykit.nested import call
+from classykit.recurrent import Brief, is_recurrent
+from classykit.scripted import plain_parts, stand_ins
 
 # What fills a tensor with initial values: on the meta device there is nothing to fill, and torch takes a
 # millisecond to find that out
@@ -54,23 +59,27 @@ def meta_twin(module: nn.Module, without: nn.Module | None = None) -> nn.Module:
     """Return a copy of ``module`` in eval mode whose tensors all live on the meta device.
 
     Hooks of the user's that run in a forward pass are there, and act on the copy alone (see
-    `classykit.copies.put_hooks`); locks, files and the like are shared. The submodule ``without`` is left out: an
+    `classykit.copies.put_hooks`); locks, files and the like are shared; a ScriptModule has a stand-in (see
+    `classykit.scripted`); weights of lazy modules have no shape until a pass. The submodule ``without`` is left out: an
     empty module takes its place. Raises whatever ``copy.deepcopy`` raises for a module that cannot be copied.
 
     >>> meta_twin(nn.Linear(2, 3))(torch.empty(5, 2, device="meta")).shape
     torch.Size([5, 3])
     """
     memo: dict[int, Any] = {} if without is None else {id(without): nn.Module()}
-    for part in module.modules():
+    memo |= stand_ins(module, "meta")
+    for part in plain_parts(module):
         for tensor in _tensors_of(part):
             if id(tensor) not in memo:
                 memo[id(tensor)] = _to_meta(tensor)
         for hooks in _hooks_of(part):
             memo[id(hooks)] = OrderedDict()
-    twin = copied(module, memo)
+    twin: nn.Module = memo[id(module)] if id(module) in memo else copied(module, memo)
     put_hooks(module, twin, memo)
     for part in twin.modules():
         part.training = False
+        if is_recurrent(part):
+            part.forward = Brief(part)
     return twin
 
 
@@ -85,12 +94,12 @@ def shared_twin(module: nn.Module, own_hooks: bool = False) -> nn.Module:
     >>> twin is layer, twin.weight is layer.weight
     (False, True)
     """
-    memo: dict[int, Any] = {}
-    for part in module.modules():
+    memo: dict[int, Any] = {**stand_ins(module)}
+    for part in plain_parts(module):
         memo.update((id(tensor), tensor) for tensor in _tensors_of(part))
         # the dicts are copied, so that the copy's hooks are its own; what they call is not
         memo.update((id(hooks), OrderedDict(() if own_hooks else hooks)) for hooks in _hooks_of(part))
-    twin: nn.Module = copied(module, memo)
+    twin: nn.Module = memo[id(module)] if id(module) in memo else copied(module, memo)
     if own_hooks:
         put_hooks(module, twin, memo)
     return twin
@@ -107,14 +116,47 @@ def _tensors_of(part: nn.Module) -> Iterator[torch.Tensor]:
             yield from (v for v in value.values() if isinstance(v, torch.Tensor))
 
 
+def attributes_of(module: nn.Module) -> Iterator[torch.Tensor]:
+    """The tensors that the modules of a tree hold in attributes, neither parameters nor buffers."""
+    for part in plain_parts(module):
+        registered = {id(t) for t in (*part._parameters.values(), *part._buffers.values())}
+        yield from (t for t in _tensors_of(part) if id(t) not in registered)
+
+
 def _hooks_of(part: nn.Module) -> list[dict]:
     """The dicts in which torch keeps a module's hooks."""
     return [value for name, value in vars(part).items() if "_hooks" in name and isinstance(value, dict)]
 
 
 def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
+    if is_lazy(tensor):
+        kind: Any = type(tensor)
+        return kind(tensor.requires_grad, device="meta", dtype=tensor.dtype)
     data = tensor.detach().to("meta")
     return nn.Parameter(data, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else data
+
+
+def has_weights(module: nn.Module) -> bool:
+    """Whether all parameters and buffers are there: not on the meta device, nor of a lazy module that has not run yet.
+
+    >>> has_weights(nn.Linear(2, 3)), has_weights(nn.Linear(2, 3, device="meta")), has_weights(nn.LazyLinear(3))
+    (True, False, False)
+    """
+    return not any(is_lazy(t) or t.is_meta for t in (*module.parameters(), *module.buffers()))
+
+
+def settle(twin: nn.Module, x: Any) -> None:
+    """Have a twin's lazy modules take their shapes, in a pass on a meta input; what does not come to run has none."""
+    if not any(is_lazy(t) for t in (*twin.parameters(), *twin.buffers())):
+        return
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), suppress(Exception):  # whatever a stranger's code raises
+        call(twin, x)
+    for part in twin.modules():
+        for held in (part._parameters, part._buffers):
+            for name, tensor in held.items():
+                if tensor is not None and is_lazy(tensor):
+                    empty = torch.empty(0, device="meta", dtype=tensor.dtype)
+                    held[name] = nn.Parameter(empty) if isinstance(tensor, nn.Parameter) else empty
 
 
 def empty_input(shape: tuple[int, ...], batch_size: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:

@@ -18,7 +18,7 @@ class Inputs:
     Args:
         args, kwargs: the arguments of the call: tensors, or lists, tuples and dicts of them, and whatever else the
             model takes. The batch is the first dimension of the first tensor; tensors with another first dimension
-            are not part of it.
+            are not part of it. A list of pictures (C, H, W), as detection models take, is a batch of its length.
 
     >>> example = Inputs(torch.zeros(2, 5, dtype=torch.long), mask=torch.ones(2, 5))
     >>> example, example.batch_size
@@ -39,9 +39,24 @@ class Inputs:
         return tensors_in(self)
 
     @property
+    def pictures(self) -> list[torch.Tensor]:
+        """The list of pictures (C, H, W) that is the first argument; [] where it is something else."""
+        first = next(iter((*self.args, *self.kwargs.values())), None)
+        if not isinstance(first, (list, tuple)) or not all(isinstance(t, torch.Tensor) for t in first):
+            return []
+        return list(first) if all(t.ndim == 3 and t.shape[0] in (1, 3, 4) for t in first) else []
+
+    @property
     def batch_size(self) -> int:
         """How many inputs there are: the first dimension of the first tensor; 1 without one."""
-        return next((t.shape[0] for t in self.tensors if t.ndim), 1)
+        return len(self.pictures) or next((t.shape[0] for t in self.tensors if t.ndim), 1)
+
+    @property
+    def shape_of_one(self) -> tuple[int, ...]:
+        """The shape of the `main` tensor, without the batch; () without one."""
+        if self.main is None:
+            return ()
+        return tuple(self.main.shape if self.pictures else self.main.shape[1:])
 
     @property
     def main(self) -> torch.Tensor | None:
@@ -61,6 +76,11 @@ class Inputs:
     def sized(self, n: int) -> Inputs:
         """With a batch of ``n``: as many of the inputs, from the first again after the last."""
         here = self.batch_size
+        if pictures := self.pictures:
+            several = [pictures[i % here] for i in range(n)]
+            if self.args:
+                return Inputs(several, *self.args[1:], **self.kwargs)
+            return Inputs(**{**self.kwargs, next(iter(self.kwargs)): several})
 
         def resized(t: torch.Tensor) -> torch.Tensor:
             if not t.ndim or t.shape[0] != here or n == here:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from classykit.errors import BlockError, ConfigError, DeviceError
 from classykit.inputs import input_shape_of
+from classykit.meta import has_weights
 from classykit.models.blocks import resolve_block
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import named_config
@@ -90,12 +92,18 @@ def name_of(module: nn.Module) -> str:
 
 
 def refuse_without_weights(module: nn.Module) -> None:
-    """Raise DeviceError for a module that is on the meta device, or partly."""
-    if any(t.is_meta for t in (*module.parameters(), *module.buffers())):
+    """Raise DeviceError for a module that is on the meta device, or partly, or lazy and has not run yet."""
+    if has_weights(module):
+        return
+    if any(map(is_lazy, (*module.parameters(), *module.buffers()))):
         raise DeviceError(
-            f"{name_of(module)} is on the meta device: it has no weights to run with. Build it on another device, such "
-            f'as device="cpu", or load its weights into it.'
+            f"{name_of(module)} is lazy and has not run yet: its weights are made in its first pass. Run it once "
+            f"yourself, on an input as it takes them."
         )
+    raise DeviceError(
+        f"{name_of(module)} is on the meta device: it has no weights to run with. Build it on another device, such "
+        f'as device="cpu", or load its weights into it.'
+    )
 
 
 def block_paths(module: nn.Module, names: Iterable[str]) -> dict[str, str]:
@@ -106,7 +114,8 @@ def block_paths(module: nn.Module, names: Iterable[str]) -> dict[str, str]:
     """
     if isinstance(module, ClassyModel):
         return {name: module.find_block(name)[1] for name in names}
-    return {name: resolve_block(module, {}, name)[1] for name in names}
+    whole = {} if hasattr(module, "model") else {"model": ""}  # as a module without parts is listed
+    return {name: resolve_block(module, whole, name)[1] for name in names}
 
 
 def refuse_blocks_that_did_not_run(names: Iterable[str]) -> None:

@@ -57,3 +57,24 @@ def test_the_features_among_several_things():
 
 def test_shape_text():
     assert shape_text((24, 56, 56)) == "24×56×56" and shape_text(None) == "?" and shape_text(()) == ""
+
+
+@pytest.mark.parametrize(
+    "shape, moves, kind, channels, spatial, last",
+    [
+        ((11, 32, 100), (0, 0, 1), "sequence", 32, (100,), False),
+        ((11, 100, 32), (0, 1, 0), "tokens", 32, (), False),
+        ((11, 100, 32), (0, 1, 1), "tokens", 32, (), False),
+        ((11, 16, 16, 32), (0, 0, 1, 1), "map2d", 16, (16, 32), False),  # C happens to be H
+        ((11, 16, 32, 32), (0, 1, 1, 0), "map2d", 32, (16, 32), True),
+        ((11, 16, 16, 1), (0, 0, 1, 0), "map2d", 16, (16, 1), False),  # frequencies are pooled
+        ((11, 7, 7, 96), (0, 0, 0, 0), "map2d", 96, (7, 7), True),  # nothing moves: the usual guess
+        ((11, 4, 4, 4, 8), (0, 0, 1, 1, 1), "map3d", 4, (4, 4, 8), False),
+        ((11, 4, 8, 8, 8), (0, 1, 1, 1, 0), "map3d", 8, (4, 8, 8), True),
+        ((11, 8), (0, 1), "vector", 8, (), False),
+        ((11, 32, 100), (0, 1), "tokens", 100, (), False),  # of another tensor
+    ],
+)
+def test_what_moves_with_the_inputs_size_is_space(shape, moves, kind, channels, spatial, last):
+    f = Features.of(torch.empty(shape, device="meta"), 11, moves=tuple(map(bool, moves)))
+    assert (f.kind, f.channels, f.spatial, f.channels_last) == (kind, channels, spatial, last)

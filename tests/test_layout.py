@@ -7,12 +7,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 #: suites that are about no single module
 ACROSS = {
+    "test_any_input.py": "what a model is called with, through every verb",
     "test_doctests.py": "the examples of all modules",
+    "test_foreign.py": "two hundred models of other libraries",
     "test_import.py": "the face of the kit, and what importing it brings along",
     "test_layout.py": "this one",
     "models/test_architectures.py": "what the field builds, adopted",
     "models/test_bad_input.py": "odd configs and pictures, for every family",
     "models/test_exchange.py": "states to and from ClassyVision, for every family",
+    "models/test_moves.py": "how the features of foreign models are read",
     "models/test_new_family.py": "a family that is added in a file of its own",
     "models/test_parity.py": "all that ClassyVision registers, part by part",
     "models/test_reference_configs.py": "the model configs of ClassyVision's repository",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, VECTOR
-from classykit.inspecting.report import REST
+from classykit.inspecting.report import REST, UNUSED
 
 if TYPE_CHECKING:
     from classykit.inspecting.report import BlockInfo, Inspection
@@ -62,7 +62,7 @@ def _where(block: BlockInfo, input_shape: tuple[int, ...]) -> tuple[str, float]:
     """The stage of a block in words, and the stride of its map (0 where it gives none)."""
     if block.is_head:
         return "heads", 0
-    if block.name == REST:
+    if block.name in (REST, UNUSED):
         return "outside the blocks", 0
     kind = block.features.kind if block.features is not None else None
     if kind not in (MAP2D, MAP3D, SEQUENCE):
@@ -72,14 +72,5 @@ def _where(block: BlockInfo, input_shape: tuple[int, ...]) -> tuple[str, float]:
         return "pooled", 0
     if not block.strides:
         return "other", 0
-    stride = nominal(block.strides[-1])
+    stride = block.strides[-1]
     return f"stride {stride:g}", stride
-
-
-def nominal(stride: float) -> float:
-    """A stride as its maker meant it: 260 pixels at 33 positions, 7.88, are stride 8; a whole number is what it is.
-
-    >>> nominal(7.88), nominal(14.0), nominal(0.5)
-    (8.0, 14.0, 0.5)
-    """
-    return stride if stride == round(stride) else 2.0 ** round(math.log2(stride))

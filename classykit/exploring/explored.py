@@ -13,7 +13,7 @@ from classykit.errors import ConfigError, ShapeError
 from classykit.heads.classy_head import ClassyHead
 from classykit.inputs import input_shape_of
 from classykit.inspecting.inspection import Inspection, inspect
-from classykit.meta import dtype_of, shared_twin
+from classykit.meta import dtype_of, has_weights, meta_twin, shared_twin
 from classykit.models.classy_model import Adapter, ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.nested import Inputs
@@ -41,8 +41,9 @@ class Explored:
             self._described = build_model(model, device="meta").eval()
         else:
             self.adopted = type(module.model if isinstance(module, Adapter) else module).__name__
-            self._described = ClassyModel.from_model(shared_twin(module), example=example).eval()
-            if all(p.device.type != "meta" for p in module.parameters()):
+            twin = shared_twin(module) if has_weights(module) else meta_twin(module)
+            self._described = ClassyModel.from_model(twin, example=example).eval()
+            if has_weights(module):
                 self.live = self._described
         self.dtype: str = str(dtype_of(self._described)).removeprefix("torch.")  # "float32"
         try:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from classykit.nested import tensors_in
+from classykit.recurrent import Brief
 
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), torch.dtype, torch.device, torch.memory_format, type)
 
@@ -66,7 +67,7 @@ def _freeze(value: Any) -> Hashable:
         return (dict, tuple((_freeze(k), _freeze(v)) for k, v in value.items()))
     if isinstance(value, (set, frozenset)):
         return (type(value), frozenset(map(_freeze, value)))
-    return id(value)
+    return Brief if isinstance(value, Brief) else id(value)
 
 
 def outline(value: Any, other_than: Any = ()) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,18 +21,21 @@ from classykit.harmless import harmless
 from classykit.inputs import example_of, input_shape_of
 from classykit.inspecting.failure import explain
 from classykit.inspecting.receptive.receptive_field import ReceptiveField, receptive_field
-from classykit.inspecting.report import REST, BlockInfo, Failure, Inspection
+from classykit.inspecting.report import REST, UNUSED, BlockInfo, Failure, Inspection
 from classykit.inspecting.tracer import BlockTrace, Trace, trace
-from classykit.meta import dtype_of, empty_input, meta_twin, shared_twin
-from classykit.models.classy_model import ClassyModel
+from classykit.meta import dtype_of, empty_input, has_weights, meta_twin, settle, shared_twin
+from classykit.models.classy_model import Adapter, ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.models.head_dict import is_head, is_of_head
 from classykit.nested import Inputs, mapped, parts_of, random_like, tensors_in
+from classykit.scripted import is_scripted
 from classykit.subject import name_of, subject_of
 
 __all__ = ["BlockInfo", "Failure", "Inspection", "clear_cache", "inspect"]
 
 _REMEMBERED = 256  # inspections of names and configs: a zoo, and what an afternoon tries
+#: rows that are neither block nor head, in words
+WITHOUT_PLACE = {REST: "outside the listed blocks", UNUSED: "weights not used"}
 _cache: OrderedDict[Any, Inspection] = OrderedDict()
 
 
@@ -139,8 +143,7 @@ class _Twins:
 
 def _inspect(source: _Twins, batch_size: int, original: nn.Module | None = None) -> Inspection:
     twin, x = source.make(batch_size)
-    main = Inputs.of(x).main
-    shape = twin.input_shape if main is None else tuple(main.shape[1:])
+    shape = Inputs.of(x).shape_of_one
     heads = {h.unique_id: block for block, of_block in twin.get_heads().items() for h in of_block}
     paths = row_paths(twin)
     moves = twin.moves(paths.values())
@@ -199,9 +202,11 @@ def _real_pass(
     if original is None:
         model = build_model(source.config)
     else:
-        if any(t.is_meta for t in (*original.parameters(), *original.buffers())):
+        if not has_weights(original):
             return None
-        model = _as_model(shared_twin(original, own_hooks=True), original, source.input_shape, source.example)
+        model = _as_model(
+            shared_twin(original, own_hooks=True), original, source.input_shape, source.example, source.twin
+        )
     device = next(model.parameters(), torch.empty(0)).device
     if source.example is not None:
         numbers = mapped(lambda t: t.to(device), source.example.sized(batch_size)).alone
@@ -215,19 +220,14 @@ def _real_pass(
 
 @contextmanager
 def unfused() -> Iterator[None]:
-    """Attention and recurrent layers run as the operations that they are made of, which can be counted."""
-    fused, kernels = torch.backends.mha.get_fastpath_enabled(), (torch.backends.mkldnn, torch.backends.cudnn)
-    enabled = [kernel.enabled for kernel in kernels]
+    """Attention runs as the operations that it is made of, which can be counted."""
+    fused = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
-        for kernel in kernels:
-            kernel.enabled = False
         with sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
-        for kernel, was in zip(kernels, enabled, strict=True):
-            kernel.enabled = was
 
 
 def _liken(rows: list[BlockInfo]) -> tuple[BlockInfo, ...]:
@@ -250,23 +250,33 @@ def _twin_of(
             f"{type(model).__name__} cannot be inspected: copying its module tree raised {type(error).__name__}: "
             f"{error}. Something that it holds cannot be copied."
         ) from error
-    return _as_model(twin, model, input_shape, example)
+    found = _as_model(twin, model, input_shape, example)
+    settle(found, found.example_input(1, "meta"))
+    return found
 
 
 def _as_model(
-    twin: nn.Module, original: nn.Module, input_shape: tuple[int, ...] | None, example: Inputs | None
+    twin: nn.Module,
+    original: nn.Module,
+    input_shape: tuple[int, ...] | None,
+    example: Inputs | None,
+    listed: ClassyModel | None = None,
 ) -> ClassyModel:
-    """A copy as a ClassyModel, with the original's heads at work."""
+    """A copy as a ClassyModel, with the original's heads at work, and its blocks, or those of ``listed``."""
     if isinstance(original, ClassyModel) and isinstance(twin, ClassyModel):
         if original.get_heads():  # the copy has lost its hooks, the heads' among them
             twin._install([(b, h) for b, of in twin.get_heads().items() for h in of], original._readings)
         return twin
-    return ClassyModel.from_model(twin, input_shape, example=example)
+    found = ClassyModel.from_model(twin, input_shape, example=example)
+    if isinstance(found, Adapter):  # which blocks run may take weights to find out, and the copy has none
+        found.list_as(listed or ClassyModel.from_model(original, input_shape, example=example))
+    return found
 
 
 def row_paths(model: ClassyModel) -> dict[str, str]:
-    """{row: dotted path}: the listed blocks, other blocks that have heads, and the heads."""
-    listed = model.block_paths()
+    """{row: dotted path}: the listed blocks, what else works, other blocks that have heads, and the heads."""
+    listed = {**model.block_paths(), **model.other_paths()}
+    listed = {name: path for name, path in listed.items() if not is_scripted(model.get_submodule(path))}
     extra = {block: model.find_block(block)[1] for block in model.get_heads() if block not in listed}
     for name, head in model.named_modules():
         if is_head(name):
@@ -299,13 +309,13 @@ def _rows(
         sees = receptive_field(block.fields.get(id(output)), shape[1:])
         spatial = given.spatial if given is not None else ()
         here = spatial or (given.kind if given is not None else None)
-        if not is_head and name != REST and here != resolution:
+        if not is_head and name not in WITHOUT_PLACE and here != resolution:
             stage, resolution = stage + 1, here
         rows.append(
             BlockInfo(
                 name=name,
-                type=_type_of(twin.get_submodule(path)) if path else "outside the listed blocks",
-                stage=None if is_head or name == REST else stage,
+                type=_type_of(twin.get_submodule(path)) if path else WITHOUT_PLACE.get(name, "block"),
+                stage=None if is_head or name in WITHOUT_PLACE else stage,
                 input_shape=_shape(main_tensor(block.input, batch_size)[1], batch_size),
                 output_shape=_shape(output, batch_size),
                 stride=_stride(sees, spatial, shape[1:]),
@@ -328,13 +338,15 @@ def _stride(
 ) -> float | tuple[float, ...] | None:
     """Pixels of the input from one position to the next, by axis, or one number where the axes agree.
 
-    That is the receptive field's; along an axis where all positions see the same, it is how often the input's extent
-    goes into the map's.
+    That is the receptive field's; along an axis where it is not known, or all positions see the same, it is what its
+    maker meant: 260 pixels at 33 positions, 7.88, are stride 8; a whole number is what it is.
     """
     if not spatial or len(spatial) != len(image) or not all(spatial):
         return None
     known = field.stride if field is not None and field.stride is not None else (0,) * len(spatial)
-    by_axis = tuple(float(jump or n / here) for jump, n, here in zip(known, image, spatial, strict=True))
+    ratios = [n / here for n, here in zip(image, spatial, strict=True)]
+    meant = [ratio if ratio == round(ratio) else 2.0 ** round(math.log2(ratio)) for ratio in ratios]
+    by_axis = tuple(float(jump or ratio) for jump, ratio in zip(known, meant, strict=True))
     return by_axis if len(set(by_axis)) > 1 else by_axis[0]
 
 

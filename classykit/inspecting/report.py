@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REST = "(rest)"  # the row of what runs after the last listed block
+UNUSED = "(unused)"  # the row of weights that the pass does not come to
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class BlockInfo:
     """What there is to know about one block. Shapes leave the batch out; figures are for the whole batch.
 
     Attributes:
-        name: the block's name; for a head's row its unique_id; "(rest)" for what runs outside all blocks.
+        name: the block's name; for a head's row its unique_id; "(rest)" for what runs outside all blocks,
+            "(unused)" for the weights that a pass does not use.
         type: what it is, in words.
         stage: number of the run of blocks that share a resolution, from 0; None for a head.
         input_shape, output_shape: e.g. (24, 56, 56); None when it is no tensor.
@@ -155,8 +157,8 @@ class Inspection:
 
     @property
     def trunk(self) -> list[BlockInfo]:
-        """The rows that are blocks: without heads and what runs outside of blocks."""
-        return [b for b in self.blocks if not b.is_head and b.name != REST]
+        """The rows that are blocks: without heads, and without what is outside of blocks."""
+        return [b for b in self.blocks if not b.is_head and b.name not in (REST, UNUSED)]
 
     @property
     def params(self) -> int:

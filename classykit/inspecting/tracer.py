@@ -20,8 +20,9 @@ from classykit.inspecting import shortcuts
 from classykit.inspecting.folding import outline, redraw, structure_key
 from classykit.inspecting.receptive.fields import ALL, Field, Site, Unfollowed, absolute, extent, plain, relative
 from classykit.inspecting.receptive.sight import Sight
-from classykit.inspecting.report import REST
+from classykit.inspecting.report import REST, UNUSED
 from classykit.nested import Inputs, call, tensors_in
+from classykit.recurrent import FEW, drawn_out, is_recurrent, step_by_step, steps, time_dim
 
 
 @dataclass
@@ -32,6 +33,23 @@ class Cost:
     activations: int = 0
     activation_bytes: int = 0
     uncounted: Counter[str] = field(default_factory=Counter)
+
+    def minus(self, other: Cost) -> Cost:
+        return Cost(
+            self.macs - other.macs,
+            self.activations - other.activations,
+            self.activation_bytes - other.activation_bytes,
+            self.uncounted - other.uncounted,
+        )
+
+    def extended(self, step: Cost, times: int) -> Cost:
+        """With what a step costs, so many times."""
+        return Cost(
+            self.macs + times * step.macs,
+            self.activations + times * step.activations,
+            self.activation_bytes + times * step.activation_bytes,
+            self.uncounted + Counter({name: times * n for name, n in step.uncounted.items()}),
+        )
 
     def add(self, other: Cost) -> None:
         self.macs += other.macs
@@ -87,6 +105,7 @@ _FREE = set(
     random randperm reflection_pad1d reflection_pad2d reflection_pad3d renorm repeat replication_pad1d
     replication_pad2d replication_pad3d roll rot90 scalar_tensor scatter scatter_add scatter_reduce searchsorted
     select_backward set_data slice sort stack std std_mean sum take topk tril tril_indices triu triu_indices
+    celu elu hardshrink hardtanh isfinite leaky_relu mish selu softplus softshrink threshold
     uniform unique_consecutive unique_dim unsafe_chunk unsafe_split unsafe_split_with_sizes upsample_bicubic2d
     upsample_bilinear2d upsample_linear1d upsample_nearest1d upsample_nearest2d upsample_nearest3d
     upsample_trilinear3d var var_mean where zeros zeros_like
@@ -147,8 +166,8 @@ class _Watch(TorchDispatchMode):
             with self:
                 return made_of(*args, **kwargs)
         if not self.paused and _is_composite(func):  # not taken apart by now: in inference mode, for one
-            with self:
-                return func.decompose(*args, **kwargs)
+            with self:  # not func.decompose, which prefers what torch.compile wants
+                return func._op_dk(DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
         out = shortcuts.run(func, args, kwargs)
         if self.paused:
             return out
@@ -157,13 +176,19 @@ class _Watch(TorchDispatchMode):
         self.sight.follow(func, args, kwargs, out, here.site)
         packet = func._overloadpacket
         formula = flop_registry.get(packet)
-        if formula is not None:
+        if func is shortcuts.ATTENTION:
+            cost.macs += shortcuts.attention_macs(*args, **kwargs)
+        elif formula is not None:
             cost.macs += formula(*args, **kwargs, out_val=out) // 2
-        if not self.running:
-            self._claim(args)
+        self._claim(args, here)
         if func.is_view or func._schema.is_mutable:
             return out
-        if formula is None and torch.Tag.pointwise not in func.tags and packet.__name__ not in _FREE:
+        if (
+            formula is None
+            and func is not shortcuts.ATTENTION
+            and torch.Tag.pointwise not in func.tags
+            and packet.__name__ not in _FREE
+        ):
             cost.uncounted[packet.__name__] += 1
         for tensor in out if isinstance(out, (tuple, list)) else (out,):
             if isinstance(tensor, torch.Tensor):
@@ -172,20 +197,20 @@ class _Watch(TorchDispatchMode):
                 cost.activation_bytes += numel * tensor.element_size()
         return out
 
-    def _claim(self, args: Any) -> None:
-        """Book the parameters that are used between blocks and belong to none."""
+    def _claim(self, args: Any, here: BlockTrace) -> None:
+        """Book the parameters that belong to no block where they are used first."""
         for arg in args:
             if isinstance(arg, (tuple, list)):
-                self._claim(arg)
+                self._claim(arg, here)
             elif isinstance(arg, nn.Parameter) and id(arg) not in self.owned and id(arg) not in self.seen_params:
                 self.seen_params.add(id(arg))
-                self.between.params.append(arg)
+                here.params.append(arg)
 
 
 @cache
 def _is_composite(func: Any) -> bool:
     """Whether one of torch's operations is made of others, and has no formula of its own."""
-    if func._overloadpacket in flop_registry:
+    if func._overloadpacket in flop_registry or func is shortcuts.ATTENTION:
         return False
     return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
 
@@ -212,12 +237,7 @@ class _Folded:
             output = self.forward(*args, **kwargs)
             drawn = outline(output, other_than=(args, kwargs))
             if drawn is not None and all(sight.of(t) == f for t, f in zip(tensors, fields, strict=True)):
-                spent = Cost(
-                    cost.macs - before.macs,
-                    cost.activations - before.activations,
-                    cost.activation_bytes - before.activation_bytes,
-                    cost.uncounted - before.uncounted,
-                )
+                spent = cost.minus(before)
                 self.known.setdefault((self.block, given), _Known(drawn, spent)).learn(
                     fields, [sight.of(t) for t in tensors_in(output)]
                 )
@@ -231,6 +251,46 @@ class _Folded:
         for tensor, field_ in zip(tensors_in(output), seen, strict=True):
             sight.put(tensor, field_)
         return output
+
+
+class _Recurrent:
+    """Stands for the forward of a recurrent layer: two steps and three are watched, and tell the cost of all."""
+
+    def __init__(self, watch: _Watch, module: nn.Module):
+        self.watch, self.module = watch, module
+
+    def __call__(self, x: Any, *state: Any, **kwargs: Any) -> Any:
+        time = time_dim(self.module, x)
+        if time is None:
+            with step_by_step():
+                return type(self.module).forward(self.module, x, *state, **kwargs)
+        _, fewer = self._watched(FEW - 1, x, *state, **kwargs)
+        given, few = self._watched(FEW, x, *state, **kwargs)
+        here = self.watch.here
+        here.cost.add(few.extended(few.minus(fewer), x.shape[time] - FEW))
+        self.watch.paused = True
+        try:
+            if x.is_meta:
+                output, last = drawn_out(self.module, x, given)
+            else:
+                output, last = type(self.module).forward(self.module, x, *state, **kwargs)
+        finally:
+            self.watch.paused = False
+        batch = 1 - time if x.ndim == 3 else None
+        self.watch.sight.recur(x, output, batch, batch, here.site)
+        for tensor in tensors_in(last):  # (layers, N, C), whatever the input's order
+            self.watch.sight.recur(x, tensor, batch, None if batch is None else 1, here.site)
+        return output, last
+
+    def _watched(self, n: int, *given: Any, **kwargs: Any) -> tuple[Any, Cost]:
+        """(what the first ``n`` steps give, what they cost)"""
+        here = self.watch.here
+        kept, here.cost = here.cost, Cost()
+        try:
+            with step_by_step():
+                return steps(self.module, n, *given, **kwargs), here.cost
+        finally:
+            here.cost = kept
 
 
 @dataclass
@@ -270,8 +330,9 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, 
         as_tokens: whether an input of three dimensions is tokens (N, L, C), whose positions are not followed, and no
             sequence (N, C, L).
 
-    Each parameter is booked once: on the innermost block whose module holds it, else on the block before whose
-    end it is used, else on `REST`. What a pass raises is given in the trace, with what was seen until then.
+    Each parameter is booked once: on the innermost block that runs whose module holds it, else on the block in which,
+    or before whose end, it is used, else on `REST`; those that the pass does not come to on `UNUSED`. What a pass
+    raises is given in the trace, with what was seen until then.
     """
     modules = {name: twin.get_submodule(path) for name, path in paths.items()}
     owned: dict[int, str] = {}
@@ -281,13 +342,16 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, 
             if id(parameter) not in owned:
                 owned[id(parameter)] = name
                 held[name].append(parameter)
-    image = Inputs.of(x).main
+    image = None if Inputs.of(x).pictures else Inputs.of(x).main
     followed = image is not None and image.is_floating_point() and image.ndim > (3 if as_tokens else 2)
     others = (t for t in tensors_in(x) if t is not image or not followed)
     sight = Sight((*twin.parameters(), *twin.buffers(), *others), partial(_kept, twin))
     if image is not None and followed:
         sight.begin(image)
     watch = _Watch(owned, set(paths), sight)
+    for part in twin.modules():
+        if is_recurrent(part):
+            part.forward = _Recurrent(watch, part)
     if fold:
         _fold(watch, modules)
     handles = []
@@ -296,7 +360,9 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, 
         handles.append(module.register_forward_hook(partial(watch.leave, name)))
     output, failure = None, None
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad(), watch:
+        # in inference mode nothing is taken apart before it is seen: attention is one operation
+        whole = torch.inference_mode() if all(t.is_meta for t in tensors_in(x)) else torch.no_grad()
+        with torch.random.fork_rng(devices=[]), whole, watch:
             output = call(twin, x)
     except Exception as error:  # whatever a stranger's code raises
         failure = error
@@ -311,14 +377,13 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, 
         block.params += held[name]
     rest = watch.between
     booked = {id(p) for block in blocks.values() for p in block.params} | {id(p) for p in rest.params}
-    for parameter in twin.parameters():
-        if id(parameter) not in booked:
-            booked.add(id(parameter))
-            rest.params.append(parameter)
+    unused = list({id(p): p for p in twin.parameters() if id(p) not in booked}.values())
     if failure is None and (rest.params or rest.cost.macs or rest.cost.activations):
         rest.site.name = REST
         rest.fields = {id(None): sight.of(t) for t in tensors_in(output)[:1]}
         blocks[REST] = rest
+    if failure is None and unused:
+        blocks[UNUSED] = BlockTrace(params=unused)
     spent = blocks.values() if REST in blocks else (*blocks.values(), rest)
     uncounted = sum((block.cost.uncounted for block in spent), Counter())
     return Trace(blocks, uncounted, output, failure, failed_in)

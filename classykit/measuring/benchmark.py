@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from classykit.errors import ConfigError, Interrupted, first_line
+from classykit.errors import ClassyKitError, ConfigError, Interrupted, first_line
 from classykit.measuring.bench import Bench
 from classykit.measuring.benchmark_report import Benchmark, Row
 from classykit.measuring.machine import machine
 from classykit.measuring.matmul_peak import matmul_peak
 from classykit.measuring.modes import MODES, parts_of
+from classykit.meta import dtype_of
 from classykit.running.live import LiveModel, live, named
 from classykit.running.placement import Place, choose, on, short
+from classykit.running.run import run
 
 __all__ = ["Benchmark", "Row", "benchmark"]
 
@@ -72,6 +75,8 @@ def benchmark(
     subjects = named(
         live(m, device, input_shape, name, example=example) for name, m in [(None, model), *_others(compare)]
     )
+    if isinstance(dtypes, str) and dtypes == "auto":
+        dtypes = _own_choice(subjects[0], device)
     places = list(
         dict.fromkeys(choose(subjects[0].model, device, t, channels_last=False) for t in _listed(dtypes, "dtypes"))
     )
@@ -100,6 +105,20 @@ def benchmark(
         done.notes.append(f"Interrupted after {len(rows)} of {len(cells) * len(subjects)} rows")
         raise Interrupted(f"{done.notes[-1]}; they are in this error's result.", done) from None
     return done
+
+
+def _own_choice(subject: LiveModel, device: str | torch.device) -> torch.dtype:
+    """The number type in which `classykit.run` runs a model: one that was not asked for only where it works."""
+    place = choose(subject.model, device, channels_last=False)
+    own = dtype_of(subject.model)
+    if place.dtype == own:
+        return own
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return run(subject.model, subject.example(1), device, channels_last=False, progress=False).place.dtype
+    except ClassyKitError:  # the rows say what is wrong
+        return place.dtype
 
 
 def _notes(subjects: list[LiveModel]) -> list[str]:

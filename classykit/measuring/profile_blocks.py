@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.errors import ClassyKitError, ConfigError, DeviceError, Interrupted, ShapeError
+from classykit.errors import OF_BAD_INPUT, ClassyKitError, ConfigError, DeviceError, Interrupted, ShapeError
 from classykit.harmless import harmless
 from classykit.inspecting.inspection import inspect, row_paths
 from classykit.inspecting.report import Inspection
@@ -108,24 +108,11 @@ def _given(model: Any, x: Any, device: str | torch.device) -> tuple[LiveModel, A
     module = subject.module
     source = Batches(x, module)
     batch = source.batch(0, len(source))
-    if isinstance(source.shape, Inputs):
-        return live(module, device, x=batch, example=source.shape), batch, len(source)
-    shape = source.shape if isinstance(batch, torch.Tensor) and batch.is_floating_point() else None
-    if shape is not None and isinstance(module, ClassyModel) and shape == module.input_shape:
-        shape = None
-    found = live(module, device, shape, x=batch)
-    own = module.example_input(1, "meta") if isinstance(module, ClassyModel) else None
-    if shape is None and found.inspection is not None and _of_one(own) != _of_one(batch):
-        note = f"Its MACs are not known for an input of {shapes(batch)}"
-        found = replace(found, inspection=None, notes=(*found.notes, note))
-    return found, batch, len(source)
-
-
-def _of_one(x: Any) -> Any:
-    """Shapes without the batch."""
-    if isinstance(x, Mapping):
-        return {key: _of_one(value) for key, value in x.items()}
-    return tuple(x.shape[1:]) if isinstance(x, torch.Tensor) else type(x)
+    if not (isinstance(batch, torch.Tensor) and batch.is_floating_point()):
+        return live(module, device, x=batch, example=batch), batch, len(source)
+    shape = tuple(batch.shape[1:])
+    own = isinstance(module, ClassyModel) and shape == module.input_shape
+    return live(module, device, None if own else shape, x=batch), batch, len(source)
 
 
 class _Measuring:
@@ -183,7 +170,7 @@ class _Measuring:
             return DeviceError(
                 f"{self.place.device} ran out of memory: {error}. Give fewer images, or choose a smaller model."
             )
-        if isinstance(error, (RuntimeError, ValueError, TypeError)):
+        if isinstance(error, OF_BAD_INPUT):
             return ShapeError(f"{self.found.name} cannot run on an input of {shapes(self.x)}: {error}")
         return error
 

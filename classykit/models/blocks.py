@@ -8,6 +8,7 @@ from torch import nn
 
 from classykit.errors import BlockError, suggest
 from classykit.models.head_dict import is_of_head
+from classykit.scripted import is_scripted
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
@@ -16,10 +17,25 @@ _LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 def resolve_block(root: nn.Module, listed: Mapping[str, str], name: str) -> tuple[str, str]:
     """Find the block that ``name`` means: ``(its shown name, its dotted path in root)``.
 
+    A ScriptModule, and what is in one, cannot be watched: BlockError says so.
+
     ``name`` is a listed short name, a dotted path, or the last part of exactly one dotted path. Modules
     of attached heads are never looked at. Raises BlockError otherwise, with the
     candidates or the nearest names.
     """
+    shown, path = _resolve(root, listed, name)
+    parts, modules = path.split("."), dict(root.named_modules())
+    for i in range(len(parts) + 1):
+        if is_scripted(modules[".".join(parts[:i])]):
+            inside = f"is in {'.'.join(parts[:i]) or 'the model'!r}, which" if i < len(parts) else "is what"
+            raise BlockError(
+                f"{name!r} {inside} was scripted or traced (torch.jit): that runs as one and cannot be watched. Use "
+                f"the nn.Module that it was made of, or a block around it."
+            )
+    return shown, path
+
+
+def _resolve(root: nn.Module, listed: Mapping[str, str], name: str) -> tuple[str, str]:
     if not isinstance(name, str):
         raise BlockError(f"A block is named by a string, not {name!r}.")
     if name in listed:
@@ -51,10 +67,13 @@ def find_blocks(root: nn.Module) -> dict[str, str]:
     found: dict[str, str] = {}
 
     def visit(module: nn.Module, path: str, in_a_row: bool) -> None:
-        for name, child in module.named_children():
+        for name, child in () if is_scripted(module) else module.named_children():
             child_path = f"{path}.{name}" if path else name
             before = list(found)
-            if not in_a_row and _is_plain_stage(child):
+            if is_scripted(child):
+                if _has_parameters(child):
+                    found[child_path] = child_path
+            elif not in_a_row and _is_plain_stage(child):
                 visit(child, child_path, in_a_row=True)
             elif _is_row_of_blocks(child, name, in_a_row):
                 visit(child, child_path, in_a_row=isinstance(child, _CONTAINERS))
@@ -78,7 +97,7 @@ def _is_plain_stage(module: nn.Module) -> bool:
         not isinstance(module, _CONTAINERS)
         and len({type(part) for part in parts}) == 1
         and not isinstance(parts[0], _CONTAINERS)
-        and all(_depth(part) >= 2 for part in parts)
+        and all(depth_of(part) >= 2 for part in parts)
     )
 
 
@@ -92,7 +111,7 @@ def _is_row_of_blocks(module: nn.Module, name: str, in_a_row: bool) -> bool:
     if isinstance(module, _CONTAINERS):
         if _is_branch(name):
             return False
-        composite = sum(_depth(part) >= 1 for part in parts.values())
+        composite = sum(depth_of(part) >= 1 for part in parts.values())
         layers = sum(isinstance(part, _LAYERS) for part in parts.values())
         # four layers or more, one after another, are a network without blocks, as VGG is
         return composite * 2 >= len(parts) > 0 or composite + layers >= 4
@@ -100,7 +119,7 @@ def _is_row_of_blocks(module: nn.Module, name: str, in_a_row: bool) -> bool:
     return any(
         isinstance(part, _CONTAINERS)
         and not _is_branch(n)
-        and any(_depth(p) >= (1 if n == "blocks" else deep) for p in part.children())
+        and any(depth_of(p) >= (1 if n == "blocks" else deep) for p in part.children())
         for n, part in parts.items()
     )
 
@@ -114,9 +133,9 @@ def _has_parameters(module: nn.Module) -> bool:
     return any(True for _ in module.parameters())
 
 
-def _depth(module: nn.Module) -> int:
+def depth_of(module: nn.Module) -> int:
     """Levels of modules with parameters below this one: 0 for a layer; what holds a single part is no level."""
     parts = [part for part in module.children() if _has_parameters(part)]
     if len(parts) == 1 and any(True for _ in parts[0].children()):
-        return _depth(parts[0])
-    return max((1 + _depth(part) for part in parts), default=0)
+        return depth_of(parts[0])
+    return max((1 + depth_of(part) for part in parts), default=0)

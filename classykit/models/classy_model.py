@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar
@@ -23,7 +24,7 @@ from classykit.models.attaching import heads_fitted, probe
 from classykit.models.blocks import find_blocks, resolve_block
 from classykit.models.factory import build_model
 from classykit.models.head_dict import HeadDict, is_of_head
-from classykit.models.running_blocks import blocks_that_run
+from classykit.models.running_blocks import Found, blocks_that_run
 from classykit.models.state import check_state, heads_of, trunk_of
 from classykit.models.taps import Reading, Tap, Taps
 from classykit.nested import Inputs, mapped
@@ -76,6 +77,7 @@ class ClassyModel(nn.Module):
         self._head_outputs: dict[str, torch.Tensor] = {}
         self._taps = Taps()
         self._hooks: list[Any] = []
+        self._set_aside: list[tuple[nn.Module, Any]] = []  # modules that were compiled in place, and their code
         self._description: dict[str, Any] = {}
         self.preprocessing: Any = None  # how a picture becomes an input; comes with trained weights
         self.labels: list[str] | None = None  # names of the classes; likewise
@@ -222,6 +224,10 @@ class ClassyModel(nn.Module):
         """``{short name: dotted path}`` of the blocks worth listing, in forward order."""
         return {k: v for k, v in find_blocks(self).items() if not is_of_head(k)}
 
+    def other_paths(self) -> dict[str, str]:
+        """What works outside of the blocks and takes no head, as a detector's heads: {name: dotted path}."""
+        return {}
+
     @property
     def block_names(self) -> list[str]:
         """Every listed block, in forward order. Anything else can be reached by its dotted path."""
@@ -366,6 +372,7 @@ class ClassyModel(nn.Module):
         container = HeadDict()
         for _, head in heads:
             container.put(head)
+        self._run_as_written(bool(heads))
         self._heads, self._hooks, self._head_outputs = container, [], {}
         self._head_blocks = {head.unique_id: block for block, head in heads}
         self._readings = {block: readings[block] for block in paths}
@@ -380,6 +387,30 @@ class ClassyModel(nn.Module):
             self.register_forward_hook(run_heads, prepend=True),  # the user's hooks see the heads' output
             self.register_forward_hook(self._taps.abandon, always_call=True),
         ]
+
+    def _run_as_written(self, with_heads: bool) -> None:
+        """Set the code of parts that were compiled in place aside: it does not call the hooks of heads that come later.
+
+        Without heads it is put back.
+        """
+        if not with_heads:
+            for module, compiled in self._set_aside:
+                vars(module)["_compiled_call_impl"] = compiled
+            self._set_aside = []
+            return
+        found = [(module, vars(module).get("_compiled_call_impl")) for module in self.modules()]
+        found = [(module, compiled) for module, compiled in found if compiled is not None]
+        for module, _ in found:
+            vars(module)["_compiled_call_impl"] = None
+        self._set_aside += found
+        if found:
+            warnings.warn(
+                f"{type(found[0][0]).__name__} was compiled in place (module.compile()), and compiled code does not "
+                "run heads that are attached later: while there are heads it runs as it was written. Compile it again "
+                "to have it compiled with its heads.",
+                UserWarning,
+                stacklevel=4,
+            )
 
     # ---- state ----
 
@@ -448,8 +479,9 @@ class ClassyModel(nn.Module):
             return block
 
     def __getstate__(self) -> dict[str, Any]:
-        # Outputs with a graph can be neither copied nor pickled, and belong to the call, not to the model.
-        return {**super().__getstate__(), "_head_outputs": {}}
+        # Outputs with a graph can be neither copied nor pickled, and belong to the call, not to the model; compiled
+        # code is not copied by torch either.
+        return {**super().__getstate__(), "_head_outputs": {}, "_set_aside": []}
 
 
 def _run_heads(module: ClassyModel, record: Mapping[str, torch.Tensor]) -> Any:
@@ -471,13 +503,12 @@ class Adapter(ClassyModel):
         super().__init__()
         self.model = model
         self.example = example if example is None else example_of(example, input_shape)
-        if self.example is not None and (main := self.example.main) is not None:
-            input_shape = tuple(main.shape[1:])
+        if self.example is not None:
+            input_shape = self.example.shape_of_one
         self._input_shape = tuple(input_shape or input_shape_of(model) or super().input_shape)
         self.preprocessing = preprocessing_of(model)
         self._description = {"name": type(model).__name__}
-        self._order: list[str] | None = None  # worked out when first asked for, and so is what moves
-        self._moves: dict[str, tuple[bool, ...]] = {}
+        self._found: Found | None = None  # worked out when first asked for
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -496,13 +527,20 @@ class Adapter(ClassyModel):
         return extract(*args, **kwargs) if callable(extract) else self.model(*args, **kwargs)
 
     def block_paths(self) -> dict[str, str]:
-        return {path or "model": f"model.{path}".rstrip(".") for path in self._blocks()}
+        return {path or "model": f"model.{path}".rstrip(".") for path in self._look().blocks}
+
+    def other_paths(self) -> dict[str, str]:
+        return {path: f"model.{path}" for path in self._look().others}
 
     def moves(self, paths: Iterable[str]) -> dict[str, tuple[bool, ...]]:
-        self._blocks()
-        return self._moves
+        return self._look().moves
 
-    def _blocks(self) -> list[str]:
-        if self._order is None:
-            self._order, self._moves = blocks_that_run(self, self.model, "model.")
-        return self._order
+    def list_as(self, other: ClassyModel) -> None:
+        """List the blocks that another adopted module of the same kind has."""
+        if isinstance(other, Adapter):
+            self._found = other._look()
+
+    def _look(self) -> Found:
+        if self._found is None:
+            self._found = blocks_that_run(self, self.model, "model.")
+        return self._found

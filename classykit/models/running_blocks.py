@@ -15,10 +15,11 @@ from torch import nn
 from classykit.errors import ShapeError
 from classykit.features import Features, main_tensor
 from classykit.harmless import harmless
-from classykit.meta import meta_twin, shared_twin
-from classykit.models.blocks import find_blocks
+from classykit.meta import has_weights, meta_twin, shared_twin
+from classykit.models.blocks import depth_of, find_blocks
 from classykit.models.head_dict import is_of_head
 from classykit.nested import Inputs, call, mapped, random_like, tensors_in
+from classykit.scripted import is_scripted
 
 if TYPE_CHECKING:
     from classykit.models.classy_model import ClassyModel
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 PROBE_BATCH = 11  # unlikely to be a size that a model has by itself, so it marks the batch dimension
 HEAVY = 0.5  # a block with more of the work is opened, where it can be
+FEWEST = 4  # of fewer blocks the heaviest is opened, where it holds blocks
 
 
 @dataclass
@@ -81,7 +83,7 @@ def probed(
     was seen move with the input's size, as far as a pass at another size tells, and the size of the batch. Raises what
     the first pass raised when the others fail, too.
     """
-    batches = [PROBE_BATCH] if model.example is None else [PROBE_BATCH, model.example.batch_size]
+    batches = [PROBE_BATCH, 1 if model.example is None else model.example.batch_size]
     failed: Exception | None = None
     for batch in dict.fromkeys(batches):
         twin: Any = meta_twin(model, without=model._heads)
@@ -95,7 +97,7 @@ def probed(
             continue
         hooks.off()
         return hooks.seen, {} if model.channels_first else _moves(twin, x, hooks.shapes), batch
-    if failed is not None and any(t.is_meta for t in (*model.parameters(), *model.buffers())):
+    if failed is not None and not has_weights(model):
         raise failed
     again: Any = shared_twin(model, own_hooks=True)
     hooks = watch(again, batches[-1])
@@ -213,8 +215,24 @@ def _watched(twin: ClassyModel, batch: int) -> Watch[tuple[dict[str, Part], Coun
     return watch
 
 
-def blocks_that_run(model: ClassyModel, root: nn.Module, prefix: str) -> tuple[list[str], dict[str, tuple[bool, ...]]]:
-    """The blocks of ``root``, which lies at ``prefix`` in the model, in the order in which they end.
+@dataclass(frozen=True)
+class Found:
+    """What was found of a foreign model.
+
+    Attributes:
+        blocks: paths of the blocks, in the order in which they end; "" is a module without parts.
+        others: paths of what works outside of them and gives features of no kind known here, to which no head can be
+            attached: a detector's heads, whose outputs have a row for each box.
+        moves: {path in the model: for each dimension, whether it moves with the input's size}; see `probed`.
+    """
+
+    blocks: list[str]
+    others: list[str] = field(default_factory=list)
+    moves: dict[str, tuple[bool, ...]] = field(default_factory=dict)
+
+
+def blocks_that_run(model: ClassyModel, root: nn.Module, prefix: str) -> Found:
+    """The blocks of ``root``, which lies at ``prefix`` in the model.
 
     Beginning with those that the module tree shows (see `find_blocks`):
 
@@ -222,47 +240,81 @@ def blocks_that_run(model: ClassyModel, root: nn.Module, prefix: str) -> tuple[l
     - one whose output is of no kind known here (windows folded into the batch, a dict of lists) gives way to the
       nearest module around it that gives features, else to its parts;
     - one with more than half of the work is opened, unless it is a unit of branches or has nothing in it to list;
+    - where that leaves fewer than four, those that hold blocks are opened too, the heaviest first;
     - layers that run outside of all of them are added.
 
-    Those of the module tree, as defined, where no pass is possible; "" is a module that has no parts. Also given is
-    what moves with the input's size, by path in the model (see `probed`).
+    Those of the module tree, as defined, where no pass is possible.
     """
     tree = list(find_blocks(root))
     try:
         parts, moves = parts_that_ran(model)
     except Exception:  # whatever a stranger's code does on meta tensors
-        return tree or [""], {}
-    ran = {path.removeprefix(prefix): part for path, part in parts.items() if path.startswith(prefix)}
-    rows = _Rows(root, ran)
-    chosen: set[str] = set()
+        return Found(tree or [""])
+    rows = _Rows(root, {path.removeprefix(prefix): part for path, part in parts.items() if path.startswith(prefix)})
     for path in tree:
-        chosen |= rows.shown(path)
-    chosen = {path for path in chosen if not any(around in chosen for around in _ancestors(path))}
-    total = sum(part.work for path, part in ran.items() if not any(around in ran for around in _ancestors(path)))
-    heavy = [path for path in chosen if ran[path].work > HEAVY * total]
-    while heavy:
-        path = heavy.pop()
-        inside = rows.opened(path)
-        if ran[path].branches > 1 or len(inside) < 2 or sum(ran[one].work for one in inside) < 0.9 * ran[path].work:
-            continue
-        chosen = (chosen - {path}) | inside
-        heavy += [one for one in inside if ran[one].work > HEAVY * total]
-    for path, part in ran.items():  # innermost first
-        apart = not any(around in chosen for around in (path, *_ancestors(path)))
-        holds = any(path in _ancestors(one) for one in chosen)
-        if apart and not holds and part.known and part.work > 0:
-            chosen.add(path)
-    return sorted(chosen, key=lambda path: ran[path].ended) or [""], moves
+        rows.chosen |= rows.shown(path)
+    rows.chosen = {path for path in rows.chosen if not any(around in rows.chosen for around in _ancestors(path))}
+    rows.open_the_heavy()
+    rows.open_the_few()
+    rows.add_layers()
+    order = sorted(rows.chosen, key=rows.ended)
+    return Found(order or [""], sorted(rows.others(), key=rows.ended), moves)
 
 
 class _Rows:
-    """Which modules stand in a list for a part of the tree."""
+    """Which modules stand in a list for the parts of a tree; ``chosen`` are those of the list."""
 
     def __init__(self, root: nn.Module, ran: dict[str, Part]):
         self.root, self.ran = root, ran
+        self.chosen: set[str] = set()
+        self.total = sum(part.work for path, part in ran.items() if not any(a in ran for a in _ancestors(path)))
+
+    def ended(self, path: str) -> int:
+        return self.ran[path].ended
 
     def known(self, path: str) -> bool:
         return path in self.ran and self.ran[path].known
+
+    def open(self, path: str) -> set[str]:
+        """Put what is in a chosen block in its place, where that is worth it; what was put there."""
+        inside = self.opened(path)
+        split = self.ran[path].branches > 1 or sum(self.ran[one].work for one in inside) < 0.9 * self.ran[path].work
+        if split or len(inside) < 2:
+            return set()
+        self.chosen = (self.chosen - {path}) | inside
+        return inside
+
+    def open_the_heavy(self) -> None:
+        """Open the blocks with more than half of the work."""
+        heavy = [path for path in self.chosen if self.ran[path].work > HEAVY * self.total]
+        while heavy:
+            heavy += [one for one in self.open(heavy.pop()) if self.ran[one].work > HEAVY * self.total]
+
+    def open_the_few(self) -> None:
+        """Of a few large parts open those that hold blocks themselves."""
+        while 0 < len(self.chosen) < FEWEST:
+            deep = [path for path in self.chosen if depth_of(self.root.get_submodule(path)) > 2]
+            if not deep or not self.open(max(deep, key=lambda path: self.ran[path].work)):
+                return
+
+    def add_layers(self) -> None:
+        """Add what runs outside of all blocks, innermost first."""
+        for path, part in self.ran.items():
+            if part.known and part.work > 0 and self.is_apart(path):
+                self.chosen.add(path)
+
+    def others(self) -> set[str]:
+        """What works outside of all blocks, outermost first, or its parts."""
+        found: set[str] = set()
+        for path in reversed(self.ran):
+            if path and self.ran[path].work > 0 and self.is_apart(path) and not found & {path, *_ancestors(path)}:
+                inside = {one for one in self.ran if _ancestors(one)[:1] == [path] and self.ran[one].work > 0}
+                found |= inside if len(inside) > 1 else {path}
+        return found
+
+    def is_apart(self, path: str) -> bool:
+        """Whether no chosen block is this, around it or in it."""
+        return not self.chosen & {path, *_ancestors(path)} and not any(path in _ancestors(one) for one in self.chosen)
 
     def shown(self, path: str) -> set[str]:
         """What is listed in the place of a block of the module tree."""
@@ -276,6 +328,8 @@ class _Rows:
     def opened(self, path: str) -> set[str]:
         """What is listed in the place of a block that is opened: its own blocks, else the parts that run in it."""
         module = self.root.get_submodule(path)
+        if is_scripted(module):
+            return set()
         inside = {f"{path}.{name}" for name in find_blocks(module)}
         inside = {one for one in inside if self.known(one)}
         if len(inside) > 1:

@@ -42,7 +42,8 @@ class Taps:
         for i in range(len(calls) - 1, -1, -1):
             if calls[i][0] is self:
                 record = calls[i][1]
-                del calls[i:]
+                while len(calls) > i:  # one by one: older compilers do not know how to delete a slice
+                    calls.pop()
                 return record
         return None
 

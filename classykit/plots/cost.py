@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from classykit import formats
 from classykit.errors import ConfigError, suggest
-from classykit.inspecting.report import REST, fold_blocks, names_of_run
+from classykit.inspecting.report import REST, UNUSED, fold_blocks, names_of_run
 from classykit.plots.style import BLUE, INK, UNITS, figure_of, heading, in_units, place, plain, runs, shortened
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _by_stage(blocks: Sequence[BlockInfo]) -> list[_Bar]:
 
 
 def _stage(block: BlockInfo) -> str:
-    return "head" if block.is_head else "outside" if block.name == REST else place(block)
+    return "head" if block.is_head else "outside" if block.name in (REST, UNUSED) else place(block)
 
 
 def _draw(axes: Axes, bars: list[_Bar], key: str, pitch: float, inspection: Inspection) -> None:

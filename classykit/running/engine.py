@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from classykit import formats
-from classykit.errors import ClassyKitError, DeviceError, ShapeError
+from classykit.errors import OF_BAD_INPUT, ClassyKitError, DeviceError, ShapeError
 from classykit.features import main_tensor
 from classykit.harmless import harmless
 from classykit.inspecting.inspection import inspect
@@ -23,6 +23,7 @@ from classykit.nested import call, mapped, parts_of, rebuilt, shapes
 from classykit.running.batches import count
 from classykit.running.memory_fit import is_out_of_memory
 from classykit.running.placement import Place, synchronize, without_gradients
+from classykit.scripted import is_scripted
 from classykit.subject import block_paths, name_of, refuse_blocks_that_did_not_run
 
 
@@ -86,6 +87,7 @@ class Engine:
         self.place, self.own_dtype = place, dtype_of(model)
         self.paths = block_paths(model, blocks)
         steps = model.block_paths() if isinstance(model, ClassyModel) and on_block is not None else {}
+        steps = {name: path for name, path in steps.items() if not is_scripted(model.get_submodule(path))}
         # {path of a block: what to call when it is done}
         self.steps = {p: partial(on_block, i, len(steps)) for i, p in enumerate(steps.values(), 1) if on_block}
         self.original = model
@@ -131,12 +133,12 @@ class Engine:
             return Run(back, seconds, self.size, self.place, self.size, trunk, features)
         except ClassyKitError:
             raise
-        except Exception as error:  # whatever a stranger's code raises: what is no matter of shapes goes on
+        except Exception as error:  # whatever a stranger's code raises: what no input explains goes on
             if is_out_of_memory(error):
                 raise DeviceError(
                     f"{device} ran out of memory: {error}. Choose a smaller model or input, or a smaller type."
                 ) from None
-            if not isinstance(error, (RuntimeError, ValueError, TypeError)):
+            if not isinstance(error, OF_BAD_INPUT):
                 raise
             raise ShapeError(self._why(x, error)) from error
         finally:

@@ -47,7 +47,7 @@ class LiveModel:
     def shape_of_one(self) -> tuple[int, ...]:
         """Shape of one input, without the batch: of several tensors, of the main one."""
         if isinstance(self.shape, Inputs):
-            return () if self.shape.main is None else tuple(self.shape.main.shape[1:])
+            return self.shape.shape_of_one
         return tuple(self.shape or input_shape_of(self.model) or (3, 224, 224))
 
     def example(self, batch_size: int) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,9 +10,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from classykit.copies import copied
 from classykit.errors import ConfigError, DeviceError
-from classykit.meta import dtype_of
+from classykit.meta import attributes_of, dtype_of
 from classykit.nested import mapped
+from classykit.scripted import outermost_scripts
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,14 @@ class Place:
         """
         if self.has(model):
             return model
-        tensors = [*model.parameters(), *model.buffers()]
+        weights = [*model.parameters(), *model.buffers()]
         try:
-            moved = {id(t): self._put_weight(t) for t in tensors}
-            return copy.deepcopy(model, dict(moved))
+            moved: dict[int, Any] = {id(t): t.detach().to(self.device) for t in attributes_of(model)}
+            moved |= {id(t): self._put_weight(t) for t in weights}
+            new = copied(model, moved)
+            for script in outermost_scripts(new):  # which are copied past what stands for what
+                script.to(self.device, self.dtype)
+            return new
         except (torch.cuda.OutOfMemoryError, MemoryError) as error:
             raise DeviceError(f"{self.device} has no room for the weights of {type(model).__name__}: {error}") from None
         except Exception as error:  # whatever a stranger's module raises

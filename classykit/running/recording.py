@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.errors import DeviceError, ShapeError
+from classykit.errors import OF_BAD_INPUT, DeviceError, ShapeError
 from classykit.features import main_tensor
 from classykit.harmless import harmless
-from classykit.nested import Inputs, call, shapes
+from classykit.nested import Inputs, call, parts_of, rebuilt, shapes
 from classykit.running.memory_fit import is_out_of_memory
 from classykit.subject import block_paths, name_of, refuse_blocks_that_did_not_run
 
@@ -59,26 +59,30 @@ def _pass(
     batch_size = Inputs.of(x).batch_size
     thread = threading.get_ident()  # another thread may be using the same model
 
-    def note(path: str, module: nn.Module, args: Any, output: Any) -> None:
+    def note(path: str, module: nn.Module, args: Any, output: Any) -> Any:
         if threading.get_ident() != thread or path in seen:
-            return
-        output = main_tensor(output, batch_size)[1]
-        is_tensor = isinstance(output, torch.Tensor)
-        if is_tensor and path in cloned:
-            seen[path] = (output.clone(), None)
+            return None
+        key, features = main_tensor(output, batch_size)
+        going_on = None
+        if isinstance(features, torch.Tensor) and path in cloned:
+            # the network goes on with a copy, so that gradients reach the block's own output through it
+            seen[path], copy = (features, None), features.clone()
+            going_on = copy if key is None else rebuilt(output, {**(parts_of(output) or {}), key: copy})
         else:
-            seen[path] = (output, output._version if is_tensor and not output.is_inference() else None)
+            counts = isinstance(features, torch.Tensor) and not features.is_inference()
+            seen[path] = (features, getattr(features, "_version", None) if counts else None)
         if on_path is not None:
             on_path(path)
         if len(seen) == len(paths):
             raise _AllSeen
+        return going_on
 
     handles = [model.get_submodule(p).register_forward_hook(partial(note, p)) for p in paths]
     try:
         call(model, x)
     except _AllSeen:
         pass
-    except (RuntimeError, ValueError, TypeError, MemoryError) as error:
+    except (*OF_BAD_INPUT, MemoryError) as error:
         if is_out_of_memory(error):
             raise DeviceError(f"Memory ran out: {error}. Give fewer inputs, or choose a smaller model.") from error
         raise ShapeError(f"{name_of(model)} cannot run on an input of {shapes(x)}: {error}") from error

@@ -34,7 +34,7 @@ def config_of(name: str, state: State) -> dict[str, Any]:
         for read in readers:
             keys |= read(state)
         for stem in (state[family.stem] for family in known if family.stem in state):
-            keys |= {} if stem.shape[1] == 3 else {"in_channels": stem.shape[1]}
+            keys |= {"in_channels": stem.shape[1]} if stem.ndim > 1 and stem.shape[1] != 3 else {}
     except (KeyError, IndexError, ValueError, ZeroDivisionError, TypeError):
         raise WeightsError(
             f"The weights do not show the sizes of a {name}: parts of it are missing, or have other shapes."

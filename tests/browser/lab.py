@@ -33,6 +33,10 @@ SETTINGS = {
 # Console errors that are not ours, as (regex, why). Keep it short.
 IGNORED_CONSOLE: list[tuple[str, str]] = []
 
+# Seconds that a page may take for one thing on a machine that has much else to do. What is waited for is seen at once
+# when it is there: a failure alone takes so long.
+PATIENCE = 90
+
 CHROMIUM_ARGS = [
     "--no-sandbox",  # CI runs as root
     "--disable-gpu",
@@ -47,7 +51,7 @@ CHROMIUM_ARGS = [
 class Lab:
     """JupyterLab on 127.0.0.1: a free port, a random token, configuration folders of its own."""
 
-    def __init__(self, folder: Path, start_timeout: float = 90):
+    def __init__(self, folder: Path, start_timeout: float = 2 * PATIENCE):
         self.folder, self.root, self.token = folder, folder / "root", secrets.token_hex(16)
         self.root.mkdir()
         self.log = folder / "server.log"
@@ -160,7 +164,7 @@ def watched_page(browser, **context_options):
     requests that wanted to leave this machine, which are aborted. `check` asserts that both are empty.
     """
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 1400}, **context_options})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(1000 * PATIENCE)
     page = context.new_page()
     page.problems, page.outside = [], []
 
@@ -208,12 +212,12 @@ def open_notebook(page, lab: Lab, notebook: Path | str) -> str:
             const panel = window.jupyterapp?.shell.currentWidget;
             return panel?.context?.isReady && panel.sessionContext?.session?.kernel?.status === 'idle';
         }""",
-        timeout=60_000,
+        timeout=2000 * PATIENCE,
     )
     return page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.id")
 
 
-def run_all(page, lab: Lab, notebook: Path | str, timeout: float = 180) -> str:
+def run_all(page, lab: Lab, notebook: Path | str, timeout: float = 6 * PATIENCE) -> str:
     """Open a copy of the notebook, run every cell, fail on a cell's error. Returns the kernel's id.
 
     `timeout` is in seconds. On return the kernel is idle; what widgets do after that, a test waits for.
@@ -249,9 +253,9 @@ def kernel_eval(lab: Lab, kernel: str, **expressions: str) -> dict:
     client.load_connection_file()
     client.start_channels()
     try:
-        client.wait_for_ready(timeout=30)
+        client.wait_for_ready(timeout=PATIENCE)
         reply = client.execute_interactive(
-            "", silent=True, store_history=False, user_expressions=expressions, timeout=60,
+            "", silent=True, store_history=False, user_expressions=expressions, timeout=PATIENCE,
             output_hook=lambda message: None,
         )  # fmt: skip
     finally:

@@ -1,11 +1,9 @@
 """classykit.comparing.compare_stages: blocks of several models, stage by stage."""
 
 import pandas as pd
-import pytest
 from torch import nn
 
 import classykit as ck
-from classykit.comparing.compare_stages import nominal
 
 
 class UNet(nn.Module):
@@ -55,10 +53,3 @@ class TestStages:
         assert stages["mlp"] == ["vector"]
         assert stages["vision_transformer"] == ["stride 8", "tokens", "vector"]
         assert stages["Sequential"] == ["stride 1", "pooled", "vector"]
-
-    @pytest.mark.parametrize("positions, meant", [(33, 8), (17, 16), (9, 32), (65, 4)])
-    def test_strides_of_260_pixels(self, positions, meant):
-        assert nominal(260 / positions) == meant
-
-    def test_a_whole_stride_is_what_it_is(self):
-        assert nominal(14.0) == 14 and nominal(1.0) == 1

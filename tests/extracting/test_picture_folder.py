@@ -23,7 +23,7 @@ def test_as_loaded_one_by_one(pictures, small, reduce, workers, tmp_path):
     assert list(table["label"][:4]) == ["cat", "cat", "dog", "dog"] and pd.isna(table["label"][4])
     assert [(s.index, s.id) for s in found.skipped] == [(4, "dog/cut.png"), (5, "dog/empty.jpg")]
     assert "cut short" in found.skipped[0].reason and "0 bytes" in found.skipped[1].reason
-    assert "dog/cut.png" in str(said[0].message)
+    assert any("dog/cut.png" in str(one.message) for one in said)
     assert len(found) == 5 and found.images == found.done == 7 and found.complete
     x = torch.cat([ck.preprocess(pictures / name, model) for name in names])
     for block, wanted in plain(model, x, ["block0-0", "block1-1"], reduce).items():

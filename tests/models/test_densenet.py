@@ -157,7 +157,7 @@ def test_nothing_is_built_before_the_config_is_checked():
 def test_a_named_model_takes_every_key_of_its_family():
     keys = {
         "num_blocks": [1, 2], "num_classes": 3, "init_planes": 6, "growth_rate": 4, "expansion": 2, "small_input": True,
-        "final_bn_relu": False, "use_se": True, "se_reduction_ratio": 2,
+        "final_bn_relu": False, "use_se": True, "se_reduction_ratio": 2, "in_channels": 2,
     }  # fmt: skip
     assert keys.keys() == DenseNet.Config.model_fields.keys()
     named, family = (

@@ -175,3 +175,16 @@ def test_a_registered_users_model(monkeypatch):
     assert model(torch.zeros(1, 3, 8, 8)).shape == (1, 3) and model.config["name"] == "plain_for_tests"
     assert ck.build_model(model.config).config == model.config
     assert isinstance(model.get_heads()["first"][0], LinearProbe)
+
+
+@pytest.mark.parametrize("family", ["ResNeXt", "DenseNet", "EfficientNet", "AnyNet", "RegNet", "VisionTransformer"])
+@pytest.mark.parametrize("channels", [1, 5])
+def test_pictures_of_other_channels(family, channels, light_configs):
+    usual = ck.build_model(light_configs[family])
+    model = ck.build_model({**light_configs[family], "in_channels": channels}).eval()
+    assert model.input_shape == (channels, *usual.input_shape[1:]) and model.config["in_channels"] == channels
+    assert model(torch.zeros(1, *model.input_shape)).shape == usual.eval()(torch.zeros(1, *usual.input_shape)).shape
+    first, others = ([p.shape for p in m.parameters()] for m in (model, usual))
+    differ = [(a, b) for a, b in zip(first, others, strict=True) if a != b]
+    assert len(differ) == 1 and differ[0][0][1] == channels and differ[0][1][1] == 3
+    assert ck.build_model(model.config, device="meta").input_shape == model.input_shape

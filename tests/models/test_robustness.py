@@ -20,6 +20,7 @@ from torch import nn
 
 import classykit as ck
 
+OLD_EXPORT = tuple(int(n) for n in torch.__version__.split(".")[:2]) < (2, 9)
 IDS = ("a.b", "type")  # a dot, and an attribute's name: what nn.ModuleDict refuses
 CASES = [
     "ResNeXt", "DenseNet", "EfficientNet", "AnyNet", "RegNet", "VisionTransformer", "ResNeXt3D", "MLP",
@@ -243,9 +244,10 @@ def test_compile_to_machine_code(subject):
 @every_case
 def test_export(subject):
     model, x, wanted = subject
-    same(torch.export.export(model, (x,)).module()(x), wanted)
+    same(torch.export.export(model, (x,), strict=False).module()(x), wanted)
 
 
+@pytest.mark.skipif(OLD_EXPORT, reason="torch's strict export knew no hooks of the outermost module")
 @pytest.mark.parametrize("subject", [CASES[0], *CASES[-2:]], indirect=True)
 def test_export_of_the_traced_bytecode(subject):
     model, x, wanted = subject

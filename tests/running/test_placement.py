@@ -1,5 +1,7 @@
 """classykit.running.placement: where and how a model runs, and copies of it there."""
 
+import threading
+
 import pytest
 import torch
 from torch import nn
@@ -103,10 +105,21 @@ class TestSettle:
         assert put["x"].dtype == torch.bfloat16 and put["i"].dtype == torch.int64
 
     def test_what_cannot_be_copied(self):
+        class Single(nn.Linear):
+            def __deepcopy__(self, memo):
+                raise TypeError("there is only one")
+
+        with pytest.raises(DeviceError, match=r"Single has to be copied.*there is only one.*model\.to"):
+            Place(CPU, torch.float64).settle(Single(2, 2))
+
+    def test_what_stands_beside_the_weights(self):
         model = nn.Linear(2, 2)
-        model.generator = (i for i in range(3))
-        with pytest.raises(DeviceError, match=r"Linear has to be copied.*generator.*model\.to"):
-            Place(CPU, torch.float64).settle(model)
+        model.generator, model.lock, model.grid = (i for i in range(3)), threading.Lock(), torch.ones(2)
+        model.pruned = model.weight * 2  # as torch.nn.utils.prune keeps one, which torch itself cannot copy
+        settled = Place(CPU, torch.float64).settle(model)
+        assert settled.generator is model.generator and settled.lock is model.lock
+        assert settled.weight.dtype == torch.float64 and settled.grid.dtype == torch.float32
+        assert settled.grid is not model.grid and torch.equal(settled.pruned, model.pruned.detach())
 
     @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 3, 4, 5, 6), (2, 3)])
     def test_layouts(self, shape):

@@ -1,6 +1,7 @@
 """classykit.load_pretrained with a torchvision model: the same logits, or a refusal."""
 
 import pytest
+import timm
 import torch
 from sources import SOURCES, make, models
 from torch import nn
@@ -94,3 +95,16 @@ def test_a_source_in_double_or_half(randomise):
     x = torch.randn(1, 3, 64, 64, dtype=torch.float64)
     assert next(model.parameters()).dtype == torch.float64
     torch.testing.assert_close(model(x), source(x), atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("ours, theirs, channels", [
+    ("resnet18", "resnet18", 1), ("efficientnet_b0", "efficientnet_b0", 4), ("regnet_y_400mf", "regnety_004", 6),
+    ("densenet121", "densenet121", 2), ("vit_b_32", "vit_base_patch32_224", 1), ("resnext", "resnet26", 4),
+])  # fmt: skip
+def test_pictures_of_other_channels(ours, theirs, channels):
+    keys = {"depth": 12} if "vit" in theirs else {}
+    source = timm.create_model(theirs, in_chans=channels, num_classes=5, **keys).eval()
+    model = ck.load_pretrained(ours, source=source)
+    assert model.input_shape[0] == channels and model.config["in_channels"] == channels
+    x = torch.rand(1, channels, *((224, 224) if "vit" in theirs else (64, 64)))
+    torch.testing.assert_close(model(x), source(x), atol=1e-4, rtol=1e-3)

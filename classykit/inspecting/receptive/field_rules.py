@@ -101,7 +101,9 @@ def same(call: Call) -> Field | None:
     return call.field(0)
 
 
-@rule("hardswish hardsigmoid _prelu_kernel")  # and all that torch itself tags as pointwise
+# and all that torch itself tags as pointwise, which are more from release to release
+@rule("hardswish hardsigmoid _prelu_kernel celu elu hardshrink hardtanh leaky_relu mish selu softplus softshrink")
+@rule("threshold")
 def pointwise(call: Call) -> Field:
     """Entry by entry: the union of what is combined."""
     fields = list(call.fields.values())
@@ -328,7 +330,7 @@ def addmm(call: Call) -> Field:
 
 
 @rule(
-    """_scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu
+    """scaled_dot_product_attention _scaled_dot_product_flash_attention _scaled_dot_product_flash_attention_for_cpu
     _scaled_dot_product_efficient_attention _scaled_dot_product_cudnn_attention
     _scaled_dot_product_fused_attention_overrideable"""
 )

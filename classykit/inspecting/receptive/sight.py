@@ -20,6 +20,7 @@ from classykit.inspecting.receptive.fields import (
     lose,
     of_input,
     plain,
+    spread,
 )
 
 _NO_MARK = (None, -1)
@@ -109,6 +110,22 @@ class Sight:
                 self.time += 1
                 self.written[t.untyped_storage()._cdata] = self.time
             self.put(t, own)
+
+    def recur(self, x: torch.Tensor, out: torch.Tensor, batch_of_x: int | None, batch: int | None, here: Site) -> None:
+        """Give what a recurrent layer makes of ``x`` its field: every step sees all steps, or comes to (a hull).
+
+        ``batch_of_x`` and ``batch`` are the dimensions of the batch in both, which may hold positions; None without.
+        """
+        given = self.of(x) if self.axes else None
+        if given is None:
+            self.put(out, None)
+            return
+        mixed = [d for d in range(x.ndim) if d != batch_of_x]
+        seen = spread(given, mixed, Cause("recurrence over positions", here))
+        dims = [plain(n) for n in out.shape]
+        if batch is not None and batch_of_x is not None:
+            dims[batch] = seen.dims[batch_of_x]
+        self.put(out, Field(tuple(dims), seen.axes))
 
 
 def find_rule(func: Any) -> tuple[Rule | None, str]:
