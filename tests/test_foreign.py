@@ -1,6 +1,5 @@
 """Two hundred models of five libraries: what is counted, how they are divided, and that nothing of them changes."""
 
-import time
 from collections import Counter
 from types import SimpleNamespace
 
@@ -12,42 +11,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 import classykit as ck
-from classykit.errors import ClassyKitError
-from classykit.inspecting.report import REST, fold_blocks
 
 #: {library: what came of each of its models}, filled by the tests below, for the table at the end
 SEEN: dict[str, list[SimpleNamespace]] = {}
 #: kinds of parts of which torch's own counter makes something else on the meta device: see `counted_by_torch`
 RECURRENT = (nn.LSTM, nn.GRU, nn.RNN)
-
-
-def looked_at(library, name):
-    """What `inspect` makes of one model: without weights where that is enough, else with them."""
-    model, keys = foreign.built(library, name)
-    start = time.perf_counter()
-    try:
-        found = ck.inspect(model, **keys)
-        if found.error is not None:
-            model, keys = foreign.built(library, name, meta=False)
-            start = time.perf_counter()
-            found = ck.inspect(model, **keys)
-    except ClassyKitError as refused:
-        return SimpleNamespace(name=name, model=model, keys=keys, found=None, words=str(refused), wrong="")
-    seconds = time.perf_counter() - start
-    rows = found.trunk
-    runs = len(fold_blocks(rows))
-    rest = sum(b.macs for b in found.blocks if b.name == REST) / max(found.macs, 1)
-    wrong = []
-    if found.params != sum(p.numel() for p in model.parameters()):
-        wrong.append(f"{found.params} parameters")
-    if found.error is None and not (4 <= len(rows) and runs <= 80):
-        wrong.append(f"{len(rows)} blocks in {runs} rows")
-    if rest >= 0.1:
-        wrong.append(f"{rest:.0%} of the MACs in no block")
-    words = "" if found.error is None else str(found.error)
-    return SimpleNamespace(
-        name=name, model=model, keys=keys, found=found, words=words, wrong=", ".join(wrong), seconds=seconds
-    )
 
 
 class Counting(TorchDispatchMode):
@@ -76,7 +44,7 @@ def counted_by_torch(one):
 
 @pytest.mark.parametrize("library", foreign.LIBRARIES)
 def test_a_library(library):
-    seen = SEEN[library] = [looked_at(library, name) for name in foreign.LIBRARIES[library][1]]
+    seen = SEEN[library] = [foreign.looked_at(library, name) for name in foreign.LIBRARIES[library][1]]
     for one in seen:
         counted = counted_by_torch(one)
         assert counted is None or counted == one.found.macs, one.name

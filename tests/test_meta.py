@@ -1,9 +1,13 @@
 """classykit.meta: weightless twins, which can be asked anything and leave the module alone."""
 
+import pytest
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
-from classykit.meta import dtype_of, empty_input, meta_twin, shared_twin, weightless
+import classykit as ck
+from classykit.errors import DeviceError
+from classykit.meta import dtype_of, empty_input, has_weights, meta_twin, settle, shared_twin, weightless
 
 
 class Keeper(nn.Module):
@@ -90,3 +94,40 @@ def test_dtype_of():
     assert dtype_of(counters) == torch.float32
     counters.register_buffer("mean", torch.zeros(1, dtype=torch.float64))
     assert dtype_of(counters) == torch.float64
+
+
+class TestLazyModules:
+    def lazy(self):
+        return nn.Sequential(
+            nn.LazyConv2d(6, 5, padding=2), nn.LazyBatchNorm2d(), nn.AvgPool2d(2), nn.Flatten(), nn.LazyLinear(10)
+        )
+
+    def test_a_twin_settles_and_the_original_does_not(self):
+        net = self.lazy()
+        assert not has_weights(net)
+        twin = meta_twin(net)
+        assert isinstance(twin[0].weight, nn.UninitializedParameter) and twin[0].weight.is_meta
+        settle(twin, torch.empty(1, 1, 28, 28, device="meta"))
+        assert twin[0].weight.shape == (6, 1, 5, 5) and twin[4].weight.shape == (10, 6 * 14 * 14)
+        assert type(twin[0]) is nn.Conv2d and type(net[0]) is nn.LazyConv2d
+        assert all(map(is_lazy, (net[0].weight, net[1].running_mean, net[4].bias)))
+        assert len(net[0]._forward_pre_hooks) == 1  # which makes its weights, once it runs
+
+    def test_what_does_not_come_to_run_is_empty(self):
+        twin = meta_twin(self.lazy())
+        settle(twin, torch.empty(1, 7, device="meta"))
+        assert {p.numel() for p in twin.parameters()} == {0}
+
+    def test_verbs(self):
+        net, x = self.lazy(), torch.rand(2, 1, 28, 28)
+        found = ck.inspect(net, (1, 28, 28)).require()
+        wanted = 6 * 25 + 6 + 12 + 10 * 6 * 14 * 14 + 10
+        assert found.params == wanted and found.macs == 28 * 28 * 6 * 25 + 10 * 6 * 14 * 14
+        head = ck.ClassyModel.from_model(net, (1, 28, 28)).attach_head("0", "linear_probe", num_classes=3)
+        assert head.in_plane == 6
+        for ask in (lambda: ck.run(net, x), lambda: ck.capture(net, x, "0"), ck.explore(net, example=x).run):
+            with pytest.raises(DeviceError, match="is lazy and has not run yet"):
+                ask()
+        assert is_lazy(net[0].weight)
+        net(x)
+        assert ck.run(net, x, device="cpu", dtype="float32", progress=False).output.shape == (2, 10)

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from classykit import formats
 from classykit.errors import ConfigError, ShapeError
 from classykit.features import Features, main_tensor, shape_text
 from classykit.harmless import harmless
@@ -164,6 +165,12 @@ def _inspect(source: _Twins, batch_size: int, original: nn.Module | None = None)
                 f"It was given {shape_text(shape)}, which is a guess: say what it takes, input_shape=(...) without the "
                 f"batch, or example=classykit.Inputs(...) for anything but one tensor of numbers."
             )
+    if seen.unlisted:
+        unlisted = (
+            f"It uses {formats.count(seen.unlisted)} parameters that it does not list, and that are not counted: "
+            f"modules in a plain list or dict are not registered, so that no optimizer sees them (use nn.ModuleList)."
+        )
+        note = f"{note} {unlisted}".strip()
     tensors = list({id(p): p for p in twin.parameters()}.values())
     buffers = list({id(b): b for b in twin.buffers()}.values())
     rows = _liken(_rows(twin, paths, seen.blocks, heads, shape, batch_size, moves))

@@ -76,6 +76,7 @@ class Trace:
     """What was seen of a pass: each listed block, in the order in which they ended.
 
     ``failure`` is what ended the pass early, and ``failed_in`` the blocks that were running then, outermost first.
+    ``unlisted`` counts parameters that the pass uses and the model does not have among its own.
     """
 
     blocks: dict[str, BlockTrace]
@@ -83,6 +84,7 @@ class Trace:
     output: Any = None
     failure: Exception | None = None
     failed_in: list[str] = field(default_factory=list)
+    unlisted: int = 0
 
 
 # Work that is no multiply-accumulate by convention (element by element, pooling, normalisation, moving data):
@@ -132,6 +134,8 @@ class _Watch(TorchDispatchMode):
         self.owned = owned
         self.sight = sight
         self.seen_params: set[int] = set()
+        self.listed: set[int] = set()  # ids of the model's parameters
+        self.unlisted: list[torch.Tensor] = []  # parameters that it uses and does not list
         self.paused = False
 
     @property
@@ -198,13 +202,13 @@ class _Watch(TorchDispatchMode):
         return out
 
     def _claim(self, args: Any, here: BlockTrace) -> None:
-        """Book the parameters that belong to no block where they are used first."""
+        """Book the parameters that belong to no block where they are used first; apart, those of no module listed."""
         for arg in args:
             if isinstance(arg, (tuple, list)):
                 self._claim(arg, here)
             elif isinstance(arg, nn.Parameter) and id(arg) not in self.owned and id(arg) not in self.seen_params:
                 self.seen_params.add(id(arg))
-                here.params.append(arg)
+                (here.params if id(arg) in self.listed else self.unlisted).append(arg)
 
 
 @cache
@@ -349,6 +353,7 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, 
     if image is not None and followed:
         sight.begin(image)
     watch = _Watch(owned, set(paths), sight)
+    watch.listed = {id(p) for p in twin.parameters()}
     for part in twin.modules():
         if is_recurrent(part):
             part.forward = _Recurrent(watch, part)
@@ -386,7 +391,7 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, 
         blocks[UNUSED] = BlockTrace(params=unused)
     spent = blocks.values() if REST in blocks else (*blocks.values(), rest)
     uncounted = sum((block.cost.uncounted for block in spent), Counter())
-    return Trace(blocks, uncounted, output, failure, failed_in)
+    return Trace(blocks, uncounted, output, failure, failed_in, sum(p.numel() for p in watch.unlisted))
 
 
 def _kept(twin: nn.Module) -> list[torch.Tensor]:

@@ -1,14 +1,18 @@
 """Other people's models, two hundred of them, built small or without weights: what the sweep goes through."""
 
 import importlib
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 import classykit as ck
+from classykit.errors import ClassyKitError
+from classykit.inspecting.report import REST, fold_blocks
 
 TORCHVISION = """alexnet convnext_tiny densenet121 efficientnet_b0 efficientnet_v2_s googlenet inception_v3 maxvit_t
 mnasnet0_5 mobilenet_v2 mobilenet_v3_small regnet_x_400mf regnet_y_400mf resnet18 resnet50
@@ -176,3 +180,34 @@ def built(library: str, name: str, meta: bool = True) -> tuple[Any, dict[str, An
             with suppress(NotImplementedError, RuntimeError), torch.device("meta"):
                 return build(name)
         return build(name)
+
+
+def looked_at(library, name):
+    """What `inspect` makes of one model: without weights where that is enough, else with them."""
+    model, keys = built(library, name)
+    start = time.perf_counter()
+    try:
+        found = ck.inspect(model, **keys)
+        if found.error is not None:
+            model, keys = built(library, name, meta=False)
+            start = time.perf_counter()
+            found = ck.inspect(model, **keys)
+    except ClassyKitError as refused:
+        found, words = None, str(refused)
+    seconds = time.perf_counter() - start
+    if found is None:
+        return SimpleNamespace(name=name, model=model, keys=keys, found=None, words=words, wrong="", seconds=seconds)
+    rows = found.trunk
+    runs = len(fold_blocks(rows))
+    rest = sum(b.macs for b in found.blocks if b.name == REST) / max(found.macs, 1)
+    wrong = []
+    if found.params != sum(p.numel() for p in model.parameters()):
+        wrong.append(f"{found.params} parameters")
+    if found.error is None and not (4 <= len(rows) and runs <= 80):
+        wrong.append(f"{len(rows)} blocks in {runs} rows")
+    if rest >= 0.1:
+        wrong.append(f"{rest:.0%} of the MACs in no block")
+    words = "" if found.error is None else str(found.error)
+    return SimpleNamespace(
+        name=name, model=model, keys=keys, found=found, words=words, wrong=", ".join(wrong), seconds=seconds
+    )

@@ -1,6 +1,7 @@
 """classykit.models.classy_model: the contract that every family keeps."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -276,3 +277,32 @@ def test_a_model_without_weights_takes_none(family, light_configs):
     for load in (model.set_classy_state, model.load_head_states):
         with pytest.raises(StateError, match=r"meta device, which keeps no weights.*to_empty"):
             load(state)
+
+
+class TestCompiledInPlace:
+    def net(self):
+        torch.manual_seed(0)
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 3), nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU()), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        ).eval()
+
+    def test_heads_that_come_later_run(self):
+        net, x = self.net(), torch.ones(1, 3, 8, 8)
+        net.compile(backend="eager")
+        net[1].compile(backend="eager")
+        wanted, compiled = net(x), net._compiled_call_impl
+        model = ck.ClassyModel.from_model(net, (3, 8, 8))
+        with pytest.warns(UserWarning, match="Sequential was compiled in place.*runs as it was written"):
+            model.attach_head("1", "fully_connected", num_classes=5)
+        assert model(x).shape == (1, 5) and torch.equal(model.extract_features(x), wanted)
+        assert copy.deepcopy(model)(x).shape == (1, 5) and pickle.loads(pickle.dumps(model))(x).shape == (1, 5)
+        model.clear_heads()
+        assert net._compiled_call_impl is compiled and torch.equal(net(x), wanted)
+
+    def test_with_heads_there_it_compiles_them(self):
+        model, x = ck.ClassyModel.from_model(self.net(), (3, 8, 8)), torch.ones(1, 3, 8, 8)
+        model.attach_head("1", "fully_connected", num_classes=5)
+        wanted = model(x)
+        torch.compiler.reset()
+        model.compile(backend="eager")
+        assert torch.equal(model(x), wanted)

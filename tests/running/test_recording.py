@@ -8,6 +8,7 @@ from torch import nn
 
 import classykit as ck
 from classykit.errors import DeviceError
+from classykit.running.recording import record
 
 
 def test_it_stops_after_the_last_block_needed(small):
@@ -110,3 +111,61 @@ def test_memory_that_runs_out_is_no_matter_of_shapes(small):
     model.blocks[0].register_forward_pre_hook(lambda m, args: (_ for _ in ()).throw(RuntimeError("CUDA out of memory")))
     with pytest.raises(DeviceError, match="fewer inputs"):
         ck.capture(model, x, "block1-0")
+
+
+class Overwritten(nn.Module):
+    """A residual block that adds in place, and an activation that works in place, as torchvision's ResNets have."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.fc = nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3), nn.Linear(3, 2)
+
+    def forward(self, x):
+        y = self.norm(self.conv(x))
+        y += x.mean(1, keepdim=True)
+        return self.fc(y.relu_().mean((2, 3)))
+
+
+def test_gradients_by_an_output_that_is_overwritten_later():
+    torch.manual_seed(0)
+    net, x = Overwritten().double().eval(), torch.randn(1, 2, 4, 4, dtype=torch.float64)
+    found = record(net, x, ["norm", "fc"], grad=True)
+    got = torch.autograd.grad(found["fc"][0, 1], found["norm"])[0]
+    torch.testing.assert_close(found["norm"], net.norm(net.conv(x)))  # as the block gave it
+
+    def with_more(at, much):
+        handle = net.norm.register_forward_hook(lambda m, args, out: out + much * at)
+        logit = net(x)[0, 1].item()
+        handle.remove()
+        return logit
+
+    for i in range(0, got.numel(), 7):  # against differences
+        at = torch.zeros_like(got).flatten()
+        at[i] = 1
+        at = at.view_as(got)
+        slope = (with_more(at, 1e-6) - with_more(at, -1e-6)) / 2e-6
+        assert abs(slope - got.flatten()[i].item()) < 1e-8
+
+
+def test_a_tuple_of_which_the_features_are_overwritten():
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(3, 3)
+
+        def forward(self, x):
+            return "size", self.fc(x)
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.pair = Pair()
+
+        def forward(self, x):
+            size, y = self.pair(x)
+            assert size == "size"
+            return y.mul_(2)
+
+    net, x = Outer(), torch.rand(2, 3)
+    found = record(net, x, ["pair", "pair.fc"], grad=True)
+    assert torch.equal(found["pair"], net.pair.fc(x)) and torch.equal(found["pair.fc"], net.pair.fc(x))

@@ -205,3 +205,46 @@ def test_names_and_configs_are_built():
         ck.run(ck.build_model("resnet18", device="meta"), torch.zeros(1, 3, 64, 64))
     with pytest.raises(ConfigError, match="batch_size"):
         ck.run("resnet18", torch.zeros(1, 3, 64, 64), batch_size=0)
+
+
+class TestOwnNumberType:
+    class Stubborn(nn.Module):
+        """Makes numbers of a type of its own, so that it runs in float32 alone."""
+
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(3, 2)
+
+        def forward(self, x):
+            return self.fc(x * torch.ones(3))
+
+    @pytest.fixture(autouse=True)
+    def quick_in_bfloat16(self, monkeypatch):
+        from classykit.running import placement
+
+        monkeypatch.setattr(placement, "_is_quick_in_bfloat16", lambda device: True)
+
+    def test_a_type_that_was_not_asked_for_is_given_up(self):
+        net, x = self.Stubborn(), torch.rand(5, 3)
+        with pytest.warns(RuntimeWarning, match="does not run in bfloat16, but in its own float32"):
+            found = ck.run(net, x, device="cpu", batch_size=2, progress=False)
+        torch.testing.assert_close(found.output, net(x))
+        assert found.place.dtype == torch.float32 and "does not run in bfloat16" in str(found)
+
+    def test_one_that_was_asked_for_is_not(self):
+        with pytest.raises(ShapeError):
+            ck.run(self.Stubborn(), torch.rand(5, 3), device="cpu", dtype="bfloat16", progress=False)
+
+    def test_an_input_that_never_fits_is_refused_as_ever(self):
+        with pytest.raises(ShapeError, match="cannot run on an input of"):
+            ck.run(self.Stubborn(), torch.rand(5, 4), device="cpu", progress=False)
+
+    def test_measuring(self):
+        keys = {"device": "cpu", "seconds": 0.001, "progress": False}
+        assert ck.benchmark(self.Stubborn(), 1, modes="eager", input_shape=(3,), **keys).rows[0].status == "ok"
+        found = ck.profile_blocks(self.Stubborn(), torch.rand(2, 3), **keys)
+        assert found.place.dtype == torch.float32 and any("does not run in bfloat16" in note for note in found.notes)
+
+    def test_what_runs_in_it_does(self):
+        found = ck.run(nn.Linear(3, 2), torch.rand(5, 3), device="cpu", progress=False)
+        assert found.place.dtype == torch.bfloat16 and not found.notes
