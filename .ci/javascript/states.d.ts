@@ -44,7 +44,7 @@ interface Block {
   shares: Record<string, number>;
   values: Record<string, string>;
   heads: Choice[];
-  kind: "map" | "tokens" | "vector";
+  kind: "map" | "sequence" | "tokens" | "vector";
 }
 
 type MapState = Partial<{ input: string; blocks: Block[]; color_by: string; colors: Choice[] }>;
@@ -107,7 +107,7 @@ interface ShownMap {
 }
 
 interface Maps {
-  kind: "map" | "tokens" | "vector";
+  kind: "map" | "sequence" | "tokens" | "vector";
   channels: number;
   values: number;
   height: number;
@@ -128,6 +128,7 @@ interface FeatureTraits {
     images: { name: string; label: string }[];
     image: string;
     clip: boolean;
+    example: string;
     ran: boolean;
     run_text: string;
     predictions: { label: string; share: number; value: string }[];

@@ -24,7 +24,7 @@ from classykit.seeing.feature_maps import FeatureMaps
 if TYPE_CHECKING:
     from classykit.measuring.profile_report import Profile
 
-VIEW_KINDS = {MAP2D: "map", MAP3D: "map", SEQUENCE: "map", TOKENS: "tokens", VECTOR: "vector"}
+VIEW_KINDS = {MAP2D: "map", MAP3D: "map", SEQUENCE: "sequence", TOKENS: "tokens", VECTOR: "vector"}
 COLORS = [
     {"id": "macs", "label": "MACs"},
     {"id": "params", "label": "parameters"},
@@ -179,6 +179,7 @@ def source(scene: Scene) -> dict[str, Any]:
         "images": images,
         "image": name,
         "clip": scene.takes_clips,
+        "example": scene.inspection.input_text if scene.subject.example is not None else "",
         "ran": scene.last is not None,
         "run_text": _run_text(scene),
         "predictions": guesses,
@@ -294,9 +295,11 @@ def sees(field: ReceptiveField | None) -> str:
     """What one position of a block sees of the input, in words; "" where that is not known."""
     if field is None or field.size is None:
         return ""
-    what = "picture" if len(field.size) == 2 else "clip"
+    what = {1: "input", 2: "picture", 3: "clip"}[len(field.size)]
     if field.is_global:
         return f"sees the whole {what}: {field.global_by}"
+    if what == "input":
+        return f"sees {field.size[0]} {'step' if field.size[0] == 1 else 'steps'} of the input"
     square = f"{' × '.join(map(str, field.size[-2:]))} px"
     if what == "picture":
         return f"sees {square} of the picture"

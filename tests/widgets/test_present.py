@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 import classykit as ck
 from classykit.exploring.explored import Explored
@@ -204,3 +205,37 @@ def test_what_a_block_sees(model, block, words, drawn):
     window = present.window(info.receptive_field)
     assert (window and window["size"]) == drawn
     assert window is None or window["image"] == list(ck.inspect(model).input_shape[-2:])
+
+
+class TestAnExampleOfTheUsers:
+    @pytest.fixture(scope="class")
+    def signal(self):
+        net = nn.Sequential(nn.Sequential(nn.Conv1d(1, 16, 9, 4, 4), nn.ReLU()), nn.Conv1d(16, 32, 9, 4, 4))
+        scene = Scene(Explored(net, example=torch.rand(2, 1, 400)), "cpu", "cat", ck.load_image("cat"), "moving shapes")
+        scene.choose("0")
+        return scene
+
+    def test_it_stands_in_the_place_of_the_picture(self, signal):
+        assert signal.pictures == [] and present.pictures(signal) == ("", "", [])
+        assert present.source(signal)["example"] == "1×400" and present.view(signal)[0]["hint"].startswith("Run")
+        assert present.panel(signal)["sees"] == "sees 9 steps of the input"
+
+    def test_a_sequence_is_a_row_a_channel(self, signal):
+        signal.run()
+        state, pixels = present.features(signal, signal.maps())
+        assert (state["kind"], state["height"], state["width"], state["channels"]) == ("sequence", 1, 100, 16)
+        assert len(pixels) == 2 * 16 * 100 and signal.last.images == 1
+
+    def test_several_are_named(self):
+        class Two(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.a, self.b = nn.Linear(4, 8), nn.Linear(6, 8)
+
+            def forward(self, x, y):
+                return self.a(x) + self.b(y)
+
+        example = ck.Inputs(torch.rand(2, 4), y=torch.rand(2, 6))
+        scene = Scene(Explored(Two(), example), "cpu", None, None, "moving shapes")
+        assert present.bar(scene)["facts"][0] == "0 4, y 6"
+        assert "ck.Inputs(torch.rand(2, 4), y=torch.rand(2, 6))" in scene.experiment.to_code()

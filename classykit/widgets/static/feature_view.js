@@ -126,6 +126,8 @@ function pictureColumn(model, time, onUpload) {
   const select = choice("Picture", (name) => send(model, { type: "image", name }), { hideLabel: true });
   const file = h("input", { type: "file", accept: "image/*", class: "ck-file", "aria-label": "Upload a picture" });
   const upload = h("label", { class: "ck-button ck-upload", title: "Upload a picture, or drop one on the picture" }, file, h("span", { "aria-hidden": "true", text: "Upload" }));
+  const choose = h("div", { class: "ck-picture-choice" }, select.node, upload);
+  const given = h("div", { class: "ck-soft ck-small" });
   const image = h("img", { class: "ck-picture", draggable: "false" });
   const square = h("span", { class: "ck-square", hidden: true });
   const frame = h("div", { class: "ck-picture-frame" }, image, square);
@@ -160,7 +162,8 @@ function pictureColumn(model, time, onUpload) {
   const node = h(
     "div",
     { class: "ck-picture-column" },
-    h("div", { class: "ck-picture-choice" }, select.node, upload),
+    choose,
+    given,
     frame,
     time.node,
     readout,
@@ -173,6 +176,9 @@ function pictureColumn(model, time, onUpload) {
     select.update((now.images ?? []).map((item) => ({ id: item.name, label: item.label })), now.image);
     put(select.select, "aria-label", now.clip ? "Clip" : "Picture");
     upload.hidden = Boolean(now.clip); // files are pictures
+    choose.hidden = frame.hidden = Boolean(now.example); // what it is called with was given
+    say(given, now.example ? `example: ${now.example}` : "");
+    given.hidden = !now.example;
     show();
     const busy = Boolean(model.get("busy"));
     say(button, busy ? "Running…" : "Run");
@@ -417,7 +423,8 @@ function featureGrid(model, picture, time) {
     if (drawn) {
       const { maps, channels, width, height, values, offset, page_size } = drawn.features;
       say(heading, state().block);
-      const shape = height === 1 ? (width === 1 ? "" : `${width} tokens`) : `${width} × ${height}`;
+      const strip = drawn.features.kind === "sequence" ? "steps" : "tokens";
+      const shape = height === 1 ? (width === 1 ? "" : `${width} ${strip}`) : `${width} × ${height}`;
       say(size, isVector() ? `${values} values` : shape);
       grid.classList.toggle("ck-strips", !isVector() && width > 8 * height);
       grid.classList.toggle("ck-single", isVector());
