@@ -210,3 +210,48 @@ class TestWhatIsSaidOfOtherInputs:
     def test_the_wrong_keywords(self):
         with pytest.raises(ShapeError, match="unexpected keyword argument 'pixels'"):
             ck.run(Named(), ck.Inputs(pixels=torch.zeros(2, 3, 8, 8)), **FAST)
+
+
+def _small(**keys):
+    return dict(num_hidden_layers=3, hidden_size=64, num_attention_heads=4, intermediate_size=128, **keys)
+
+
+IDS = torch.ones(2, 16, dtype=torch.long)
+#: {class: (its config's class and keys, what it is called with, some of its blocks, their kinds of features)}
+TRANSFORMERS = {
+    "BertModel": ("BertConfig", _small(), ck.Inputs(IDS, attention_mask=torch.ones(2, 16)),
+                  "embeddings encoder.layer.0 encoder.layer.2 pooler", "tokens tokens tokens vector"),
+    "GPT2LMHeadModel": ("GPT2Config", dict(n_layer=3, n_embd=64, n_head=4), IDS,
+                        "transformer.wte transformer.h.0 lm_head", "tokens tokens tokens"),
+    "T5ForConditionalGeneration": ("T5Config", dict(num_layers=2, d_model=64, d_ff=128, num_heads=4, d_kv=16),
+                                   ck.Inputs(input_ids=IDS, decoder_input_ids=IDS),
+                                   "encoder.block.0.layer.0 decoder.block.1.layer.2 lm_head", "tokens tokens tokens"),
+    "CLIPModel": ("CLIPConfig", dict(text_config=_small(), vision_config=_small()),
+                  ck.Inputs(input_ids=IDS, pixel_values=torch.rand(2, 3, 224, 224)),
+                  "vision_model.encoder.layers.0 text_projection", "tokens vector"),
+    "WhisperModel": ("WhisperConfig", dict(encoder_layers=2, decoder_layers=2, d_model=64, encoder_attention_heads=4,
+                                           decoder_attention_heads=4, encoder_ffn_dim=128, decoder_ffn_dim=128),
+                     ck.Inputs(input_features=torch.rand(1, 80, 3000), decoder_input_ids=IDS[:1]),
+                     "encoder.conv1 encoder.layers.1 decoder.layers.1", "sequence tokens tokens"),
+    "Wav2Vec2Model": ("Wav2Vec2Config", _small(), torch.rand(2, 16000),
+                      "feature_extractor.conv_layers.0 encoder.layers.2", "sequence tokens"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_models_of_words_and_sounds(name, everything, assert_same):
+    transformers = pytest.importorskip("transformers")
+    kind, keys, example, blocks, kinds = TRANSFORMERS[name]
+    torch.manual_seed(0)
+    model = getattr(transformers, name)(getattr(transformers, kind)(**keys)).eval()
+    before = everything(model)
+    found = ck.inspect(model, example=example).require()
+    assert found.params == sum(p.numel() for p in model.parameters()) and not found.uncounted
+    assert [found[b].features.kind for b in blocks.split()] == kinds.split()
+    assert sum(b.macs for b in found.blocks if b.name == "(rest)") < 0.01 * found.macs
+    ran = ck.run(model, example, **FAST)
+    assert type(ran.output) is type(wanted(model, example))
+    assert_same(before, everything(model))
+    adopted = ck.ClassyModel.from_model(model, example=example)
+    head = adopted.attach_head(blocks.split()[1], "linear_probe", num_classes=3)
+    assert head.in_plane in (64, 512) and wanted(adopted, example).shape == (ck.Inputs.of(example).batch_size, 3)

@@ -116,6 +116,8 @@ def _moves(twin: nn.Module, x: Any, shapes: Mapping[str, tuple[int, ...]]) -> di
     From another pass of a twin on the meta device; of one that breaks off, being made for one size, what it gave
     until then. "" is the input itself.
     """
+    of_signals = (nn.Conv1d, nn.ConvTranspose1d)
+    told = {path: (False, False, True) for path in shapes if isinstance(twin.get_submodule(path), of_signals)}
     best: dict[str, tuple[int, ...]] = {}
     batch = Inputs.of(x).batch_size
     for larger in _stretched(x):
@@ -139,7 +141,7 @@ def _moves(twin: nn.Module, x: Any, shapes: Mapping[str, tuple[int, ...]]) -> di
         finally:
             hooks.off()
     first = {"": tuple(tensors_in(x)[0].shape), **shapes} if best else {}
-    return {
+    return told | {
         path: tuple(a != b for a, b in zip(first[path], shape, strict=True))
         for path, shape in best.items()
         if path in first and len(first[path]) == len(shape)
@@ -147,7 +149,7 @@ def _moves(twin: nn.Module, x: Any, shapes: Mapping[str, tuple[int, ...]]) -> di
 
 
 def _stretched(x: Any) -> Iterator[Any]:
-    """Larger inputs: of maps (N, C, H, W) and the like, and of tokens' numbers, all sizes but channels twice as large.
+    """Larger inputs: of maps (N, C, H, W), of signals and tokens' numbers (N, L), all but channels twice as large.
 
     Of three dimensions of numbers, (N, C, L) is tried, then (N, L, C).
     """
@@ -169,6 +171,8 @@ def _stretched(x: Any) -> Iterator[Any]:
 
     if orders - {1, 2} or lengths:
         yield mapped(partial(twice, kept=1), x)
+    elif 2 in orders:  # a vector, or the samples of a signal
+        yield mapped(lambda t: t.new_empty(t.shape[0], 2 * t.shape[1]) if t.ndim == 2 else t, x)
     if 3 in orders:
         yield mapped(partial(twice, kept=2), x)
 
@@ -196,7 +200,7 @@ def _watched(twin: ClassyModel, batch: int) -> Watch[tuple[dict[str, Part], Coun
         running.append((path, given))
 
     def leave(path: str, module: nn.Module, args: Any, output: Any) -> None:
-        weight = getattr(module, "weight", None)
+        weight = None if isinstance(module, nn.Embedding) else getattr(module, "weight", None)  # a table is looked up
         if isinstance(weight, torch.Tensor) and isinstance(output, torch.Tensor) and weight.ndim > 1:
             channels = output.shape[-1] if isinstance(module, nn.Linear) else output.shape[1 if output.ndim > 1 else 0]
             spent = weight.numel() * output.numel() / max(channels, 1)
