@@ -4,6 +4,7 @@ import warnings
 from types import SimpleNamespace
 
 import pytest
+import sympy  # noqa: F401  adds a warning filter, when torch first needs it
 import torch
 from torch import nn
 
