@@ -160,6 +160,20 @@ def random_like(value: Any) -> Any:
     )  # fmt: skip
 
 
+def other_way(x: Any) -> str:
+    """How else an input can be meant that a model does not take: what is in a dict or list is one argument.
+
+    >>> other_way({"ids": torch.zeros(2, 5)})
+    ' A dict is one argument; as keywords: classykit.Inputs(**batch).'
+    """
+    x = x.alone if isinstance(x, Inputs) else x
+    if isinstance(x, Mapping):
+        return " A dict is one argument; as keywords: classykit.Inputs(**batch)."
+    if isinstance(x, (list, tuple)):
+        return " A list is one argument; as several: classykit.Inputs(*batch)."
+    return ""
+
+
 def shapes(value: Any) -> Any:
     """Shapes in place of tensors, types in place of all else that is no list or dict."""
     if isinstance(value, torch.Tensor):

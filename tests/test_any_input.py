@@ -207,6 +207,18 @@ class TestWhatIsSaidOfOtherInputs:
             ck.run(Two(), torch.zeros(2, 4), **FAST)
         assert "classykit/" not in str(said.value)
 
+    def test_a_dict_may_be_meant_as_keywords(self):
+        batch = {"input_ids": torch.ones(2, 5, dtype=torch.long), "pixel_values": torch.rand(2, 3, 8, 8)}
+        words = r"classykit\.Inputs\(\*\*batch\)"
+        assert "Inputs(**batch)" in ck.inspect(Named(), example=batch).note
+        with pytest.raises(ShapeError, match=words):
+            ck.run(Named(), batch, **FAST)
+        with pytest.raises(ShapeError, match=words):
+            ck.capture(Named(), batch, "conv")
+        pair = [torch.rand(2, 4), torch.rand(2, 6)]
+        with pytest.raises(ShapeError, match=r"classykit\.Inputs\(\*batch\)"):
+            ck.capture(Two(), pair, "a")
+
     def test_the_wrong_keywords(self):
         with pytest.raises(ShapeError, match="unexpected keyword argument 'pixels'"):
             ck.run(Named(), ck.Inputs(pixels=torch.zeros(2, 3, 8, 8)), **FAST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -54,7 +54,10 @@ class FeatureLayout:
 
 
 def layouts(
-    give: Callable[[torch.Tensor], dict[str, Any]], x: torch.Tensor, reduce: str | None
+    give: Callable[[torch.Tensor], dict[str, Any]],
+    x: torch.Tensor,
+    reduce: str | None,
+    moves: Mapping[str, Sequence[bool]] | None = None,
 ) -> dict[str, FeatureLayout]:
     """The layout of each block's output, found by running one image and two.
 
@@ -62,15 +65,19 @@ def layouts(
         give: {block: output} for a batch.
         x: one image, without a batch dimension.
         reduce: "mean" or None.
+        moves: {block: for each dimension, whether it moves with the input's size}, where known (see `Features.of`).
 
     Raises ShapeError for a block that does not give one entry an image, or nothing that can be pooled.
     """
     one, two = give(x[None]), give(torch.stack([x, x]))
     square = x.ndim < 2 or x.shape[-1] == x.shape[-2]
-    return {block: _layout(block, one[block], two[block], reduce, square) for block in two}
+    known = moves or {}
+    return {block: _layout(block, one[block], two[block], reduce, square, known.get(block)) for block in two}
 
 
-def _layout(block: str, one: Any, two: Any, reduce: str | None, square: bool) -> FeatureLayout:
+def _layout(
+    block: str, one: Any, two: Any, reduce: str | None, square: bool, moves: Sequence[bool] | None
+) -> FeatureLayout:
     if not isinstance(two, torch.Tensor):
         raise ShapeError(f"{block!r} gives a {type(two).__name__}, no tensor: choose a block that gives features.")
     same_rank = one.ndim == two.ndim
@@ -85,7 +92,7 @@ def _layout(block: str, one: Any, two: Any, reduce: str | None, square: bool) ->
     kept = torch.float32 if two.dtype == torch.bfloat16 else two.dtype  # numpy has no bfloat16
     if reduce is None:
         return FeatureLayout(tuple(shape[1:]), _name(kept), batch_dim)
-    found = Features.of(two.movedim(batch_dim, 0), 2, square)
+    found = Features.of(two.movedim(batch_dim, 0), 2, square, moves if batch_dim == 0 else None)
     if found is None:
         raise ShapeError(
             f"{block!r} gives {tuple(two.shape)} of {two.dtype} for two images: no map, tokens or vector that a mean "

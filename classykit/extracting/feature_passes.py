@@ -14,6 +14,7 @@ from classykit.errors import ClassyKitError, DeviceError
 from classykit.extracting.feature_layout import FeatureLayout, layouts
 from classykit.extracting.feature_shard import label_type
 from classykit.extracting.feature_source import Batch, ItemInfo
+from classykit.models.classy_model import ClassyModel
 from classykit.running.memory_fit import batch_that_fits, is_out_of_memory
 from classykit.running.placement import Place
 from classykit.running.recording import record
@@ -35,8 +36,12 @@ class Passes:
     def look(self, first: tuple[ItemInfo, torch.Tensor], names: list[str], reduce: str | None) -> dict[str, Any]:
         """What the first image tells: the kind of labels, the input's shape, what each block gives."""
         row, x = first
+        adopted = ClassyModel.from_model(self.given, example=x[None])
+        paths = {name: adopted.find_block(name)[1] for name in names}
+        moves = adopted.moves(paths.values())
+        known = {name: moves[path] for name, path in paths.items() if path in moves}
         try:
-            found = layouts(lambda batch: self._capture(batch, names), x, reduce)
+            found = layouts(lambda batch: self._capture(batch, names), x, reduce, known)
         except (RuntimeError, ValueError, MemoryError) as error:
             if _ran_out(error):
                 raise _no_room(self.place, error) from None

@@ -28,7 +28,7 @@ from classykit.meta import dtype_of, empty_input, has_weights, meta_twin, settle
 from classykit.models.classy_model import Adapter, ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.models.head_dict import is_head, is_of_head
-from classykit.nested import Inputs, mapped, parts_of, random_like, tensors_in
+from classykit.nested import Inputs, mapped, other_way, parts_of, random_like, tensors_in
 from classykit.scripted import is_scripted
 from classykit.subject import name_of, subject_of
 
@@ -160,6 +160,7 @@ def _inspect(source: _Twins, batch_size: int, original: nn.Module | None = None)
         error = explain(seen.failure, twin, paths, x)
         seen.failure = None  # which holds all that the pass has made
         told = source.input_shape or source.example or (original is not None and input_shape_of(original))
+        note = other_way(x).strip()
         if original is not None and not told:
             note = (
                 f"It was given {shape_text(shape)}, which is a guess: say what it takes, input_shape=(...) without the "

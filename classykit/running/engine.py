@@ -19,7 +19,7 @@ from classykit.harmless import harmless
 from classykit.inspecting.inspection import inspect
 from classykit.meta import dtype_of
 from classykit.models.classy_model import ClassyModel
-from classykit.nested import call, mapped, parts_of, rebuilt, shapes
+from classykit.nested import call, mapped, other_way, parts_of, rebuilt, shapes
 from classykit.running.batches import count
 from classykit.running.memory_fit import is_out_of_memory
 from classykit.running.placement import Place, synchronize, without_gradients
@@ -159,7 +159,8 @@ class Engine:
             found = inspect(self.original, example=x)
         except ClassyKitError:
             found = None
-        return text + (f"it {found.error}" if found is not None and found.error is not None else str(error))
+        why = f"it {found.error}" if found is not None and found.error is not None else str(error)
+        return text + why + other_way(x)
 
 
 def join(parts: list[Run], place: Place, batch_size: int, notes: list[str]) -> Run:

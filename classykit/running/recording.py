@@ -13,7 +13,7 @@ from torch import nn
 from classykit.errors import OF_BAD_INPUT, DeviceError, ShapeError
 from classykit.features import main_tensor
 from classykit.harmless import harmless
-from classykit.nested import Inputs, call, parts_of, rebuilt, shapes
+from classykit.nested import Inputs, call, other_way, parts_of, rebuilt, shapes
 from classykit.running.memory_fit import is_out_of_memory
 from classykit.subject import block_paths, name_of, refuse_blocks_that_did_not_run
 
@@ -85,7 +85,7 @@ def _pass(
     except (*OF_BAD_INPUT, MemoryError) as error:
         if is_out_of_memory(error):
             raise DeviceError(f"Memory ran out: {error}. Give fewer inputs, or choose a smaller model.") from error
-        raise ShapeError(f"{name_of(model)} cannot run on an input of {shapes(x)}: {error}") from error
+        raise ShapeError(f"{name_of(model)} cannot run on an input of {shapes(x)}: {error}{other_way(x)}") from error
     finally:
         for handle in handles:
             handle.remove()

@@ -248,3 +248,14 @@ def test_a_compiled_model(small, tmp_path):
 def test_paths_in_a_home_folder(small, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     assert run(*small, "block0-0", "~/features").path == Path(tmp_path / "features")
+
+
+def test_the_mean_of_a_signal_is_over_time(tmp_path):
+    net = nn.Sequential(nn.Conv1d(1, 16, 9, 4, 4), nn.Conv1d(16, 32, 9, 4, 4)).eval()
+    signals = torch.randn(5, 1, 1600)
+    keys = {"workers": 0, "device": "cpu", "dtype": "float32", "progress": False}
+    found = ck.extract(net, signals, ["0", "1"], tmp_path, **keys)
+    for block, channels in (("0", 16), ("1", 32)):
+        array = torch.tensor(found.array(block))
+        assert array.shape == (5, channels)
+        torch.testing.assert_close(array, ck.capture(net, signals, block)[block].mean(2), rtol=1e-4, atol=1e-5)
