@@ -132,7 +132,10 @@ def _to_meta(tensor: torch.Tensor) -> torch.Tensor:
     if is_lazy(tensor):
         kind: Any = type(tensor)
         return kind(tensor.requires_grad, device="meta", dtype=tensor.dtype)
-    data = tensor.detach().to("meta")
+    if tensor.is_inference():  # one that was made in inference mode could not be worked with outside of it
+        data = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+    else:
+        data = tensor.detach().to("meta")
     return nn.Parameter(data, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else data
 
 

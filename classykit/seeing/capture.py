@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from classykit.contexts import as_usual
 from classykit.running.recording import record
 from classykit.subject import subject_of
 
 
+@as_usual()
 def capture(
     model: nn.Module,
     x: Any,

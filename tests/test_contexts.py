@@ -1,0 +1,146 @@
+"""Every verb gives the same within what a notebook has switched on: inference mode, autocast, a default device ..."""
+
+import contextlib
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+import classykit as ck
+from classykit.contexts import as_usual
+
+SMALL = {"name": "resnext", "num_blocks": [1, 1], "init_planes": 8, "small_input": True}
+X = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+FAST = {"device": "cpu", "dtype": "float32", "progress": False}
+
+
+@pytest.fixture(scope="module")
+def net():
+    torch.manual_seed(0)
+    return ck.build_model(SMALL).eval()
+
+
+@contextlib.contextmanager
+def default_device(name):
+    before = torch.get_default_device()
+    torch.set_default_device(name)
+    try:
+        yield
+    finally:
+        torch.set_default_device(None if before.type == "cpu" else before)
+
+
+@contextlib.contextmanager
+def default_dtype(dtype):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextlib.contextmanager
+def deterministic():
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@contextlib.contextmanager
+def warnings_are_errors():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+CONTEXTS = {
+    "inference mode": torch.inference_mode,
+    "no gradients": torch.no_grad,
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "a default device": lambda: default_device("meta"),
+    "a device": lambda: torch.device("meta"),
+    "a default type": lambda: default_dtype(torch.float64),
+    "deterministic": deterministic,
+    "warnings are errors": warnings_are_errors,
+    "a profiler": lambda: torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]),
+    "anomaly detection": lambda: torch.autograd.detect_anomaly(check_nan=False),
+}
+
+
+FOREIGN = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU()), nn.AdaptiveAvgPool2d(1))
+
+
+def explored(net):
+    app = ck.explore(net, image="cat")
+    app.run()
+    return app._scene.last.output
+
+
+VERBS = {
+    "inspect": lambda net, out: str(ck.inspect(net)),
+    "inspect a module": lambda net, out: str(ck.inspect(FOREIGN, (3, 32, 32))),
+    "inspect a name": lambda net, out: (ck.clear_cache(), str(ck.inspect("resnet18")))[1],
+    "peak memory": lambda net, out: str(ck.inspect(net).peak_memory()),
+    "compare": lambda net, out: str(ck.compare([net, SMALL | {"init_planes": 4}])),
+    "features": lambda net, out: str(net.block_features(net.block_names)),
+    "heads": lambda net, out: ck.build_model(SMALL, device="meta").attach_head(
+        "block1-0", "fully_connected", num_classes=2).in_plane,
+    "run": lambda net, out: ck.run(net, X, blocks=["block0-0"], **FAST).output,
+    "capture": lambda net, out: ck.capture(net, X, "block0-0")["block0-0"],
+    "profile": lambda net, out: [r.name for r in ck.profile_blocks(net, X, seconds=0.001, **FAST).rows],
+    "benchmark": lambda net, out: ck.benchmark(
+        net, 1, "float32", "eager", device="cpu", seconds=0.001, progress=False).rows[0].status,
+    "extract": lambda net, out: torch.tensor(ck.extract(
+        net, X, "block0-0", out, workers=0, device="cpu", dtype="float32", progress=False).array("block0-0"),
+        device="cpu"),
+    "preprocess": lambda net, out: ck.preprocess("cat", net),
+    "explore": lambda net, out: explored(net),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_the_same_in_every_context(verb, context, net, tmp_path, everything, assert_same):
+    wanted = VERBS[verb](net, tmp_path / "without")
+    with CONTEXTS[context]():
+        before = everything(net)
+        found = VERBS[verb](net, tmp_path / "within")
+        assert_same(before, everything(net))
+    if isinstance(wanted, torch.Tensor):
+        assert found.dtype == wanted.dtype and found.device == wanted.device
+        assert torch.equal(found.clone(), wanted)
+    else:
+        assert found == wanted
+
+
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_as_usual(context):
+    with CONTEXTS[context](), as_usual():
+        x = torch.zeros(3)
+        assert x.device.type == "cpu" and x.dtype == torch.float32 and not x.is_inference()
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+    assert torch.get_default_dtype() == torch.float32 and torch.get_default_device().type == "cpu"
+    assert not torch.is_inference_mode_enabled() and not torch.is_autocast_enabled("cpu")
+
+
+def test_gradients_stay_off_where_they_were():
+    with torch.inference_mode(), as_usual():
+        assert not torch.is_grad_enabled()
+    with torch.no_grad(), as_usual():
+        assert not torch.is_grad_enabled()
+    with as_usual():
+        assert torch.is_grad_enabled()
+
+
+def test_heads_made_in_inference_mode_can_be_trained_outside(net):
+    with torch.inference_mode():
+        model = ck.build_model(SMALL)
+    head = model.attach_head("block1-0", "fully_connected", num_classes=2)
+    assert not head.fc.weight.is_inference()
+    with torch.inference_mode():
+        head = ck.ClassyModel.from_model(FOREIGN, (3, 32, 32)).attach_head("1", "linear_probe", num_classes=2)
+    assert not head.fc.weight.is_inference()
