@@ -22,7 +22,7 @@ from classykit.inspecting.receptive.fields import ALL, Field, Site, Unfollowed, 
 from classykit.inspecting.receptive.sight import Sight
 from classykit.inspecting.report import REST, UNUSED
 from classykit.nested import Inputs, call, tensors_in
-from classykit.recurrent import FEW, drawn_out, is_recurrent, step_by_step, steps, time_dim
+from classykit.recurrent import FEW, Brief, drawn_out, is_recurrent, step_by_step, steps, time_dim
 
 
 @dataclass
@@ -257,11 +257,12 @@ class _Folded:
         return output
 
 
-class _Recurrent:
+class _Recurrent(Brief):
     """Stands for the forward of a recurrent layer: two steps and three are watched, and tell the cost of all."""
 
     def __init__(self, watch: _Watch, module: nn.Module):
-        self.watch, self.module = watch, module
+        super().__init__(module)
+        self.watch = watch
 
     def __call__(self, x: Any, *state: Any, **kwargs: Any) -> Any:
         time = time_dim(self.module, x)
