@@ -12,6 +12,7 @@ import torch
 from classykit.clips import SAMPLE_CLIPS
 from classykit.errors import ConfigError
 from classykit.nested import Inputs
+from classykit.python_code import keywords, literal, printable, refuse_what_is_no_name
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,38 @@ class Experiment:
     clip: str | None = None
     adopted: str | None = field(default=None, compare=False)  # class of a module that no config describes
     input_shape: tuple[int, ...] | None = field(default=None, compare=False)  # of that module's input
-    example: str | None = field(default=None, compare=False)  # code for what that module is called with
+    example: dict[str, Any] | None = field(default=None, compare=False)  # what that module is called with: `described`
 
     def __post_init__(self) -> None:
         if not isinstance(self.config, Mapping) or "name" not in self.config:
             raise ConfigError(f"An experiment's config is a model config with a 'name', not {self.config!r}.")
+        self._refuse_odd_values()
         try:  # plain values only, so that what JSON gives back is equal
             plain = json.loads(json.dumps(self.config, default=_plain))
         except (TypeError, ValueError) as error:
             raise ConfigError(f"The config cannot be written as JSON: {error}.") from None
         object.__setattr__(self, "config", plain)
+
+    def _refuse_odd_values(self) -> None:
+        """Raise ConfigError for what could come from a file of somebody else's, and not from here."""
+        refuse_what_is_no_name(self.config)
+        heads = self.config.get("heads", [])
+        if not isinstance(heads, (list, tuple)) or not all(
+            isinstance(head, Mapping) and {"name", "fork_block"} <= head.keys() for head in heads
+        ):
+            raise ConfigError(f"The heads of an experiment are configs with a name and a fork_block, not {heads!r}.")
+        for head in heads:
+            refuse_what_is_no_name(head)
+        for name in ("image", "device", "block", "clip", "adopted"):
+            if not isinstance(getattr(self, name), (str, type(None))):
+                raise ConfigError(f"{name} is a text, not {getattr(self, name)!r}.")
+        shape = self.input_shape
+        if shape is not None and not (isinstance(shape, (list, tuple)) and all(type(n) is int for n in shape)):
+            raise ConfigError(f"input_shape is a tuple of sizes, not {shape!r}.")
+        if self.example is not None:
+            if not isinstance(self.example, Mapping):
+                raise ConfigError(f"An example is described by its args and kwargs, not by {self.example!r}.")
+            _example_code(self.example)
 
     def to_json(self) -> str:
         """The description as JSON text."""
@@ -60,84 +83,108 @@ class Experiment:
         """The experiment that `to_json` described; ConfigError when the text is none."""
         try:
             return cls(**json.loads(text))
-        except (json.JSONDecodeError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
+            if isinstance(error, ConfigError):
+                raise
             raise ConfigError(f"This is no experiment as Experiment.to_json writes it: {error}.") from None
 
     def to_code(self) -> str:
         """Python that builds the model, heads and all, and runs it on the picture or the clip."""
-        imports = ["import torch", ""] if self.example is not None else []
-        lines = [*imports, "import classykit as ck", "", *self._model_lines()]
-        if self.example is not None:
-            several = self.example.startswith("ck.Inputs")
+        example = None if self.example is None else _example_code(self.example)
+        imports = [] if example is None else ["import torch", ""]
+        lines = [*imports, "import classykit as ck", "", *self._model_lines(example)]
+        if example is not None:
+            several = example.startswith("ck.Inputs")
             lines.append(f"output = model({'*example.args, **example.kwargs' if several else 'example'})")
             if self.block is not None:
-                block = _literal(self.block)
+                block = literal(self.block)
                 lines.append(f"features = ck.capture(model, example, {block})[{block}]")
         elif (x := self._input_code()) is not None:
             note = "" if self.clip in (None, *SAMPLE_CLIPS) else "  # clip: an array (T, H, W, 3) or a list of pictures"
             lines += [f"x = {x}{note}", "output = model(x)"]
             if self.block is not None:
-                block = _literal(self.block)
+                block = literal(self.block)
                 lines.append(f"features = ck.capture(model, x, {block})[{block}]")
         return "\n".join(lines) + "\n"
 
     def _input_code(self) -> str | None:
         """The expression for the model's input; None when it is not run."""
-        move = "" if self.device == "cpu" else f".to({_literal(self.device)})"
+        move = "" if self.device == "cpu" else f".to({literal(self.device)})"
         if self.clip is not None:
             made = ", ".join(f"{k}={v}" for k, v in SAMPLE_CLIPS.get(self.clip, {}).items())
             clip = f"ck.moving_shapes({made})" if self.clip in SAMPLE_CLIPS else "clip"  # else one of the user's
             x = f"ck.preprocess_clip({clip}, model){move}"
             key = self.config.get("input_key")
-            return x if key is None else f"{{{_literal(key)}: {x}}}"
-        return None if self.image is None else f"ck.preprocess({_literal(self.image)}, model){move}"
+            return x if key is None else f"{{{literal(key)}: {x}}}"
+        return None if self.image is None else f"ck.preprocess({literal(self.image)}, model){move}"
 
-    def _model_lines(self) -> list[str]:
+    def _model_lines(self, example: str | None) -> list[str]:
         config = {k: v for k, v in self.config.items() if k != "heads"}
         heads = self.config.get("heads", [])
         name, keys = config.pop("name", None), config
         if self.adopted is not None:
             shape = "" if self.input_shape is None else f", input_shape={tuple(self.input_shape)}"
             lines = []
-            if self.example is not None:
-                lines, shape = [f"example = {self.example}  # of the shapes of yours"], ", example=example"
-            lines.append(f"model = ck.ClassyModel.from_model(module{shape})  # your {self.adopted}")
+            if example is not None:
+                lines, shape = [f"example = {example}  # of the shapes of yours"], ", example=example"
+            lines.append(f"model = ck.ClassyModel.from_model(module{shape})  # your {printable(self.adopted)}")
         elif self.pretrained:
-            lines = [f"model = ck.load_pretrained({_literal(name)})"]
+            lines = [f"model = ck.load_pretrained({literal(name)})"]
         else:
-            described = ", ".join([_literal(name), *(f"{k}={_literal(v)}" for k, v in keys.items())])
-            lines = [f"model = ck.build_model({described})  # random weights"]
+            lines = [f"model = ck.build_model({', '.join([literal(name), *keywords(keys)])})  # random weights"]
         for head in heads:
             given = {k: v for k, v in head.items() if k not in ("name", "fork_block", "in_plane")}
-            arguments = [_literal(head["fork_block"]), _literal(head["name"])]
-            arguments += [f"{k}={_literal(v)}" for k, v in given.items()]
-            lines.append(f"model.attach_head({', '.join(arguments)})")
-        lines.append("model.eval()" if self.device == "cpu" else f"model.eval().to({_literal(self.device)})")
+            arguments = [literal(head["fork_block"]), literal(head["name"])]
+            lines.append(f"model.attach_head({', '.join([*arguments, *keywords(given)])})")
+        lines.append("model.eval()" if self.device == "cpu" else f"model.eval().to({literal(self.device)})")
         return lines
 
 
-def example_code(example: Inputs) -> str:
-    """Python that makes inputs of the same shapes and types, numbers aside.
+def described(example: Inputs) -> dict[str, Any]:
+    """Inputs by the shapes and number types of their tensors, as JSON has it; what is no plain value is left out.
 
-    >>> example_code(Inputs(torch.ones(1, 4, dtype=torch.long), mask=None))
-    'ck.Inputs(torch.zeros(1, 4, dtype=torch.int64), mask=None)'
+    >>> described(Inputs(torch.ones(1, 4, dtype=torch.long), mask=None))
+    {'args': [{'shape': [1, 4], 'dtype': 'int64'}], 'kwargs': {'mask': None}}
     """
 
-    def code(value: Any) -> str:
+    def of(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
-            made = "rand" if value.is_floating_point() else "zeros"
-            dtype = "" if value.dtype == torch.float32 else f", dtype={value.dtype}"
-            return f"torch.{made}({', '.join(map(str, value.shape))}{dtype})"
+            return {"shape": list(value.shape), "dtype": str(value.dtype).removeprefix("torch.")}
         if isinstance(value, Mapping):
-            return "{" + ", ".join(f"{_literal(k)}: {code(v)}" for k, v in value.items()) + "}"
+            return {"dict": {str(k): of(v) for k, v in value.items()}}
         if isinstance(value, (list, tuple)):
-            return "[" + ", ".join(map(code, value)) + "]"
-        return _literal(value) if isinstance(value, (str, int, float, bool, type(None))) else "..."
+            return [of(v) for v in value]
+        return value if isinstance(value, (str, int, float, bool)) else None
 
-    if isinstance(example.alone, torch.Tensor):
-        return code(example.alone)
-    named = (f"{name}={code(value)}" for name, value in example.kwargs.items())
-    return f"ck.Inputs({', '.join([*map(code, example.args), *named])})"
+    return {"args": [of(v) for v in example.args], "kwargs": {k: of(v) for k, v in example.kwargs.items()}}
+
+
+def _example_code(example: Mapping[str, Any]) -> str:
+    """Python that makes inputs of the same shapes and types, numbers aside; ConfigError for what describes none."""
+
+    def code(value: Any) -> str:
+        if isinstance(value, Mapping) and value.keys() == {"shape", "dtype"}:
+            dtype = getattr(torch, str(value["dtype"]), None)
+            if not isinstance(dtype, torch.dtype) or not all(type(n) is int and n >= 0 for n in value["shape"]):
+                raise ConfigError(f"A tensor is described by its shape and dtype, not by {dict(value)!r}.")
+            made = "rand" if dtype.is_floating_point else "zeros"
+            suffix = "" if dtype == torch.float32 else f", dtype={dtype}"
+            return f"torch.{made}({', '.join(map(str, value['shape']))}{suffix})"
+        if isinstance(value, Mapping) and value.keys() == {"dict"} and isinstance(value["dict"], Mapping):
+            return "{" + ", ".join(f"{literal(str(k))}: {code(v)}" for k, v in value["dict"].items()) + "}"
+        if isinstance(value, list):
+            return "[" + ", ".join(map(code, value)) + "]"
+        if isinstance(value, (str, int, float, bool, type(None))):
+            return literal(value)
+        raise ConfigError(f"An example holds tensors and plain values, not {value!r}.")
+
+    args, kwargs = example.get("args"), example.get("kwargs")
+    if not isinstance(args, list) or not isinstance(kwargs, Mapping):
+        raise ConfigError(f"An example is described by its args and kwargs, not by {dict(example)!r}.")
+    refuse_what_is_no_name(kwargs)
+    if len(args) == 1 and not kwargs and isinstance(args[0], Mapping) and "shape" in args[0]:
+        return code(args[0])
+    return f"ck.Inputs({', '.join([*map(code, args), *(f'{name}={code(value)}' for name, value in kwargs.items())])})"
 
 
 def _plain(value: Any) -> Any:
@@ -146,14 +193,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
-
-
-def _literal(value: Any) -> str:
-    """A value as Python source, strings in double quotes."""
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_literal(k)}: {_literal(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_literal, value)) + "]"
-    return repr(value)

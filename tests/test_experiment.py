@@ -1,14 +1,19 @@
 """classykit.Experiment: one description; to and from JSON, and to code that does what it says."""
 
+import ast
 import json
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 import classykit as ck
 from classykit.clips import load_clip
 from classykit.errors import ConfigError
+from classykit.experiment import Experiment, described
+from classykit.nested import Inputs
 
 HEADED = {
     "name": "resnet18", "init_planes": 8,
@@ -122,3 +127,65 @@ def test_what_is_no_experiment(text):
 def test_what_is_no_config(config):
     with pytest.raises(ConfigError):
         ck.Experiment(config)
+
+
+class TestFromSomebodyElse:
+    """What a file may hold that was not written here: code is made of it, and must be the code that it seems to be."""
+
+    EVIL = "a=__import__('os').system('echo pwned'),b"
+
+    def calls(self, code):
+        return {ast.unparse(node.func) for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Call)}
+
+    @pytest.mark.parametrize("described", [
+        {"config": {"name": "x", EVIL: 1}},
+        {"config": {"name": "x", "a b": 1}},
+        {"config": {"name": "x", "class": 1}},
+        {"config": {"name": "x", "heads": [{"name": "a", "fork_block": "b", EVIL: 1}]}},
+        {"config": {"name": "x", "heads": 5}},
+        {"config": {"name": "x", "heads": [{"name": "a"}]}},
+        {"config": {"name": "x"}, "adopted": 5},
+        {"config": {"name": "x"}, "device": ["cpu"]},
+        {"config": {"name": "x"}, "adopted": "Net", "input_shape": "(3,), __import__('os')"},
+        {"config": {"name": "x"}, "adopted": "Net", "input_shape": ["a"]},
+        {"config": {"name": "x"}, "adopted": "Net", "example": "__import__('os').system('x')"},
+        {"config": {"name": "x"}, "adopted": "Net", "example": {"args": 5, "kwargs": {}}},
+        {"config": {"name": "x"}, "adopted": "Net", "example": {"args": [], "kwargs": {EVIL: 1}}},
+        {"config": {"name": "x"}, "adopted": "Net",
+         "example": {"args": [{"shape": ["a"], "dtype": "int64"}], "kwargs": {}}},
+        {"config": {"name": "x"}, "adopted": "Net", "example": {"args": [{"shape": [2], "dtype": EVIL}], "kwargs": {}}},
+        {"config": {"name": "x"}, "adopted": "Net", "example": {"args": [{"odd": 1}], "kwargs": {}}},
+        {"config": 5}, 5, [], None, {}, {"odd": 1}, {"config": {}},
+    ])  # fmt: skip
+    def test_what_is_refused(self, described):
+        with pytest.raises(ConfigError):
+            Experiment.from_json(json.dumps(described))
+
+    @pytest.mark.parametrize("text", ["", "{", "nan", "[" * 5000])
+    def test_what_is_no_json(self, text):
+        with pytest.raises(ConfigError):
+            Experiment.from_json(text)
+
+    @pytest.mark.parametrize("name", ["Net\nimport os\nos.system('x')\n#", "Net\rimport os", "Net\u2028import os"])
+    def test_a_class_of_an_odd_name_is_one_comment(self, name):
+        code = Experiment({"name": name}, adopted=name, image=name, block=name).to_code()
+        assert self.calls(code) == {"ck.ClassyModel.from_model", "model.eval", "ck.preprocess", "model", "ck.capture"}
+        imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Import)]
+        assert [alias.name for node in imports for alias in node.names] == ["classykit"]
+
+    @given(st.text(), st.text(), st.dictionaries(st.text(max_size=4), st.integers() | st.text(), max_size=2))
+    def test_any_texts(self, name, image, keys):
+        try:
+            code = Experiment({"name": name, **keys}, image=image, block=name).to_code()
+        except ConfigError:
+            return
+        assert self.calls(code) <= {"ck.build_model", "model.eval", "ck.preprocess", "model", "ck.capture"}
+        code.encode()
+
+    def test_an_example_comes_back_from_json(self):
+        ids = torch.zeros(2, 5, dtype=torch.long)
+        example = described(Inputs(ids, [torch.ones(3)], mask={"a": torch.rand(2)}, flag=True))
+        experiment = Experiment({"name": "Net"}, adopted="Net", example=example)
+        again = Experiment.from_json(experiment.to_json())
+        assert again.to_code() == experiment.to_code()
+        assert 'mask={"a": torch.rand(2)}, flag=True' in again.to_code()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from classykit.clips import load_clip, preprocess_clip, seen_frames
 from classykit.errors import ConfigError
-from classykit.experiment import Experiment, example_code
+from classykit.experiment import Experiment, described
 from classykit.exploring.explored import Explored
 from classykit.features import MAP3D, Features
 from classykit.images import Preprocessing
@@ -170,7 +170,7 @@ class Scene:
             block=self.block or None,
             adopted=self.subject.adopted,
             input_shape=self.subject.said_shape,
-            example=None if self.subject.example is None else example_code(self.subject.example),
+            example=None if self.subject.example is None else described(self.subject.example),
         )
 
     # ---- running ----
