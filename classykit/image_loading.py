@@ -165,8 +165,11 @@ _NOT_PICTURES = [
 
 def _decode(file: Any, what: str) -> Image.Image:
     """The RGB picture in a binary file that can seek."""
-    head = file.read(512)
-    file.seek(0)
+    try:
+        head = file.read(512)
+        file.seek(0)
+    except OSError as error:  # a bad disk, a share that has gone
+        raise _bad(what, f"cannot be read: {error.strerror or error}.") from error
     if not head:
         raise _bad(what, "is empty (0 bytes).")
     try:

@@ -545,3 +545,9 @@ def test_importing_and_loading_import_nothing_heavy():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-W", "error::UserWarning:classykit", "-c", code], check=True)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that cannot be read")
+def test_a_disk_that_fails():
+    with pytest.raises(ImageError, match="cannot be read: Input/output error"):
+        load_image("/proc/self/mem")

@@ -77,7 +77,7 @@ class Items(Dataset):
     def __getitem__(self, index: int) -> tuple[ItemInfo, torch.Tensor] | Skipped:
         name = self.data.ids[index] if isinstance(self.data, Folder) else str(index)
         try:
-            value, row = self._parts(index, self.data[index])
+            value, row = self._parts(index, self._item(index))
             name = row.id
             return row, self._input(value, index)
         except (ImageError, OSError) as error:
@@ -88,6 +88,15 @@ class Items(Dataset):
                     f'Image {index} ({name}) cannot be read: {error} With on_error="skip" it is left out, and listed.'
                 ) from error
             return Skipped(index, _utf8(name), str(error) or type(error).__name__)
+
+    def _item(self, index: int) -> Any:
+        try:
+            return self.data[index]
+        except StopIteration as error:  # which would end the loop that asks for items, as if there were no more
+            raise ConfigError(
+                f"Item {index} of the dataset, a {type(self.data).__name__}, raised StopIteration: some iterator in "
+                f"its __getitem__ has run out."
+            ) from error
 
     def first(self) -> tuple[ItemInfo, torch.Tensor]:
         """The first image that can be read."""

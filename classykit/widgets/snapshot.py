@@ -13,6 +13,7 @@ from PIL import Image
 
 from classykit.exploring.scene import Scene
 from classykit.plots import feature_film, feature_grid
+from classykit.python_code import printable
 from classykit.widgets import present
 
 HEIGHT = 120  # px of the map's tallest block
@@ -132,4 +133,4 @@ def _map(blocks: list[dict[str, Any]]) -> str:
 
 
 def _text(x: float, y: float, text: str, colour: str) -> str:
-    return f'<text x="{x:.0f}" y="{y:.0f}" fill="{colour}">{html.escape(text)}</text>'
+    return f'<text x="{x:.0f}" y="{y:.0f}" fill="{colour}">{html.escape(printable(text))}</text>'

@@ -7,10 +7,12 @@ import pytest
 import torch
 from extractions import BOTH, plain, run
 from PIL import Image
+from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 import classykit as ck
 from classykit.errors import ConfigError, ImageError, StateError
+from classykit.extracting.feature_source import Items
 
 
 def test_a_damaged_picture_can_be_an_error(pictures, small, tmp_path):
@@ -112,3 +114,17 @@ class TestDatasets:
 
         with pytest.raises(OSError, match="Too many open files"):
             run(small[0], Handles(), "block0-0", tmp_path)
+
+
+def test_an_item_that_raises_stop_iteration_is_named():
+    class Running(Dataset):
+        def __len__(self):
+            return 8
+
+        def __getitem__(self, index):
+            return next(iter([])) if index == 5 else torch.rand(3, 8, 8)
+
+    items = Items(Running(), nn.Identity())
+    assert items[4][1].shape == (3, 8, 8)
+    with pytest.raises(ConfigError, match="Item 5 of the dataset, a Running, raised StopIteration"):
+        items[5]

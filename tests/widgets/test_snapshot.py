@@ -89,3 +89,13 @@ def test_a_film_strip(have, shown):
     assert film.size == (88 * len(shown), 44)
     assert [film.getpixel((88 * i + 40, 20))[0] // 10 for i in range(len(shown))] == shown
     assert frames[0].size == (112, 56), "the frames are left as they are"
+
+
+def test_control_characters_do_not_break_the_drawing():
+    import xml.dom.minidom
+
+    scene = scene_of({"name": "resnet18", "num_blocks": [1, 1], "init_planes": 8})
+    scene.subject.attach_head("block1-0", "fully_connected", "a\x1bb\u202e", {"num_classes": 2})
+    page = snapshot.snapshot(scene)
+    drawing = base64.b64decode(re.search(r"svg\+xml;base64,([^\"]+)", page)[1])
+    assert "a\\x1bb\\u202e" in xml.dom.minidom.parseString(drawing).toxml()
