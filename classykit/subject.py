@@ -106,6 +106,19 @@ def refuse_without_weights(module: nn.Module) -> None:
     )
 
 
+def block_list(blocks: Any) -> list[str]:
+    """Names of blocks as a list, one or several; ConfigError for what is neither.
+
+    >>> block_list("fc"), block_list(("a", "b"))
+    (['fc'], ['a', 'b'])
+    """
+    if isinstance(blocks, str):
+        return [blocks]
+    if not isinstance(blocks, Iterable):
+        raise ConfigError(f"Blocks are given by name, one or several, such as ['block1-0'], not {blocks!r}.")
+    return list(blocks)
+
+
 def block_paths(module: nn.Module, names: Iterable[str]) -> dict[str, str]:
     """{name: dotted path in ``module``} of the blocks that are meant; BlockError for one that is none, or several.
 

@@ -23,7 +23,7 @@ from classykit.extracting.feature_source import Items
 from classykit.extracting.feature_store import COLUMNS, Store
 from classykit.extracting.ranks import Ranks, together
 from classykit.running.placement import choose
-from classykit.subject import block_paths, name_of, subject_of
+from classykit.subject import block_list, block_paths, name_of, subject_of
 
 __all__ = ["Extraction", "extract"]
 
@@ -113,6 +113,8 @@ def extract(
         _check_number(what, number, least)
     if shard_size != "auto":
         _check_number("shard_size", shard_size, 1)
+    if not isinstance(out, (str, os.PathLike)):
+        raise ConfigError(f"out is the folder that the features go to, such as 'features', not {out!r}.")
     out = Path(out).expanduser()
     with together() as ranks, torch.random.fork_rng(devices=[]):
         items = Items(dataset, model, key, on_error)
@@ -200,7 +202,7 @@ def _parts(numbers: range, size: int) -> list[range]:
 def _checked(model: Any, blocks: str | Iterable[str], reduce: str | None, on_error: str) -> tuple[nn.Module, list[str]]:
     """(the model itself, the blocks as a list)"""
     model = subject_of(model).with_weights()
-    names = list(dict.fromkeys([blocks] if isinstance(blocks, str) else blocks))
+    names = list(dict.fromkeys(block_list(blocks)))
     block_paths(model, names)  # raises for one that is not there
     if not names:
         raise ConfigError("No block was named: give one or several, e.g. the last of model.block_names.")

@@ -143,6 +143,8 @@ class ClassyModel(nn.Module):
         """
         if not isinstance(model, nn.Module):
             raise ConfigError(f"from_model takes an nn.Module, not {type(model).__name__}.")
+        if input_shape is not None and not isinstance(input_shape, (tuple, list, torch.Size)):
+            raise ConfigError(f"input_shape is a tuple of sizes such as (3, 224, 224), not {input_shape!r}.")
         model = unwrapped(model)
         return model if isinstance(model, ClassyModel) else Adapter(model, input_shape, example)
 
@@ -213,6 +215,8 @@ class ClassyModel(nn.Module):
             if self._head_blocks and not self._head_outputs:
                 raise HeadError("No forward pass has run the heads yet: call model(x) first.")
             return self.head_outputs
+        if not isinstance(block_outputs, Mapping):
+            raise ConfigError(f"execute_heads takes {{block name: features}}, not {block_outputs!r}.")
         missing = [b for b in self._head_blocks.values() if b not in block_outputs]
         if missing:
             raise BlockError(f"execute_heads needs the features of {', '.join(map(repr, missing))}.")

@@ -18,7 +18,7 @@ from classykit.running.engine import Engine, Run, join
 from classykit.running.live import built
 from classykit.running.memory_fit import batch_that_fits
 from classykit.running.placement import choose, short
-from classykit.subject import UNTRAINED, subject_of
+from classykit.subject import UNTRAINED, block_list, subject_of
 
 __all__ = ["Run", "run"]
 
@@ -82,7 +82,7 @@ def run(
     fitting, why = batch_that_fits(model, place, source.shape, size)
     if fitting < size and wanted is not None:
         _say(notes, why)
-    names, own = list(blocks), dtype_of(model)
+    names, own = block_list(blocks), dtype_of(model)
     bar = _bar(len(source), progress)
     try:
         return _passes(Engine(model, place, names, on_block, trunk), source, fitting, notes, bar)

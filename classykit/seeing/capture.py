@@ -10,7 +10,7 @@ from torch import nn
 
 from classykit.contexts import as_usual
 from classykit.running.recording import record
-from classykit.subject import subject_of
+from classykit.subject import block_list, subject_of
 
 
 @as_usual()
@@ -44,5 +44,4 @@ def capture(
     >>> capture(net, torch.zeros(1, 3, 64, 64), "block1-1")["block1-1"].shape
     torch.Size([1, 128, 8, 8])
     """
-    names = [blocks] if isinstance(blocks, str) else list(blocks)
-    return record(subject_of(model).with_weights(), x, names, grad, on_block)
+    return record(subject_of(model).with_weights(), x, block_list(blocks), grad, on_block)

@@ -113,7 +113,10 @@ def _packaged(name: str) -> ClassyModel:
 def _path(name: str, source: Any) -> Path:
     """The file that is meant; WeightsError for what can be neither a file nor a library."""
     if isinstance(source, str):
-        path = Path(source).expanduser()
+        try:
+            path = Path(source).expanduser()
+        except RuntimeError:  # the home of a user who is not there
+            path = Path(source)
         looks_like_a_file = path.suffix.lower() in _SUFFIXES or len(path.parts) > 1 or os.path.exists(path)
         if source and looks_like_a_file:
             return path

@@ -318,25 +318,35 @@ class Explorer(ipywidgets.VBox):
     # ---- messages from the views ----
 
     def _listen(self) -> None:
-        acts: dict[str, Callable[[dict[str, Any], list[Any]], Any]] = {
-            "choose": lambda m, b: self.set_trait("config", {"name": m["name"]}),
-            "device": lambda m, b: self.set_trait("device", m["device"]),
-            "dismiss": lambda m, b: self._bar.set_trait("error", ""),
-            "attach": lambda m, b: self._attach_typed(m),
-            "remove": lambda m, b: self.remove_head(m["id"]),
-            "select": lambda m, b: self.set_trait("selected_block", m["block"]),
-            "run": lambda m, b: self.run(),
-            "measure": lambda m, b: self.measure(),
-            "image": lambda m, b: self.set_trait("clip" if self._scene.takes_clips else "image", m["name"]),
-            "upload": lambda m, b: self._take_upload(m["name"], bytes(b[0]) if b else b""),
-            "order": lambda m, b: self._arrange(order=m["order"]),
-            "scale": lambda m, b: self._arrange(scale=m["scale"]),
-            "page": lambda m, b: self._arrange(offset=int(m["offset"])),
+        # {type: (what such a message holds, what is done with it and its buffers)}
+        acts: dict[str, tuple[dict[str, type], Callable[[dict[str, Any], list[Any]], Any]]] = {
+            "choose": ({"name": str}, lambda m, b: self.set_trait("config", {"name": m["name"]})),
+            "device": ({"device": str}, lambda m, b: self.set_trait("device", m["device"])),
+            "dismiss": ({}, lambda m, b: self._bar.set_trait("error", "")),
+            "attach": ({"head": str}, lambda m, b: self._attach_typed(m)),
+            "remove": ({"id": str}, lambda m, b: self.remove_head(m["id"])),
+            "select": ({"block": str}, lambda m, b: self.set_trait("selected_block", m["block"])),
+            "run": ({}, lambda m, b: self.run()),
+            "measure": ({}, lambda m, b: self.measure()),
+            "image": (
+                {"name": str},
+                lambda m, b: self.set_trait("clip" if self._scene.takes_clips else "image", m["name"]),
+            ),
+            "upload": ({"name": str}, lambda m, b: self._take_upload(m["name"], bytes(b[0]) if b else b"")),
+            "order": ({"order": str}, lambda m, b: self._arrange(order=m["order"])),
+            "scale": ({"scale": str}, lambda m, b: self._arrange(scale=m["scale"])),
+            "page": ({"offset": int}, lambda m, b: self._arrange(offset=m["offset"])),
         }
 
         def receive(view: Any, message: Any, buffers: list[Any]) -> None:
-            act = acts.get(str(message.get("type"))) if isinstance(message, dict) else None
-            if act is not None:
+            kind = message.get("type") if isinstance(message, dict) else None
+            if not isinstance(kind, str) or kind not in acts:
+                return
+            holds, act = acts[kind]
+            odd = [name for name, of in holds.items() if type(message.get(name)) is not of]
+            if odd:
+                self._act(lambda: _refuse_message(kind, odd[0], message))
+            else:
                 self._act(lambda: act(message, buffers))
 
         for view in (self._bar, self._map, self._panel, self._view):
@@ -469,6 +479,10 @@ class Explorer(ipywidgets.VBox):
                 self._bar.status, self._bar.progress = words, done / total
 
         return tell
+
+
+def _refuse_message(kind: str, lacks: str, message: Mapping[str, Any]) -> None:
+    raise ConfigError(f"The page sent {kind!r} without a proper {lacks!r}: {str(message.get(lacks))[:40]!r}.")
 
 
 def _device(name: str) -> str:

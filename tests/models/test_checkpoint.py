@@ -1,13 +1,17 @@
 """One's own work, saved and got back."""
 
+import json
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 import classykit as ck
-from classykit.errors import StateError
+from classykit.errors import ClassyKitError, ConfigError, StateError
 from classykit.images import Preprocessing
 from classykit.models.checkpoint import load_checkpoint, save_checkpoint
 
@@ -98,3 +102,101 @@ def test_what_cannot_be_saved_says_so(work, tmp_path):
     path = save_checkpoint(work, tmp_path / "x.pt")
     with pytest.raises(StateError, match="does not fit"):
         load_checkpoint(path, model=other)
+
+
+MLP = {"name": "mlp", "input_dim": 2, "output_dim": 1, "hidden_dims": [3]}
+WHOLE = {"format": 1, "config": MLP, "preprocessing": None, "labels": None, "weights": None}
+
+
+class TestFiles:
+    @pytest.fixture
+    def model(self):
+        return ck.build_model(MLP)
+
+    @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+    def test_the_mode_is_that_of_any_file(self, model, suffix, tmp_path):
+        plain = tmp_path / "plain"
+        plain.touch()
+        path = ck.save_checkpoint(model, tmp_path / f"a{suffix}")
+        assert path.stat().st_mode == plain.stat().st_mode
+        path.chmod(0o660)
+        ck.save_checkpoint(model, path)
+        assert path.stat().st_mode & 0o777 == 0o660
+
+    @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+    def test_a_link_stays_one(self, model, suffix, tmp_path):
+        target, link = tmp_path / f"target{suffix}", tmp_path / f"link{suffix}"
+        link.symlink_to(target)
+        assert ck.save_checkpoint(model, link) == link and link.is_symlink() and target.stat().st_size > 0
+        assert ck.load_checkpoint(link).config == MLP
+
+    def test_nothing_is_left_of_a_save_that_fails(self, model, tmp_path, monkeypatch):
+        ck.save_checkpoint(model, tmp_path / "a.pt")
+        before = (tmp_path / "a.pt").read_bytes()
+        full = OSError(28, "No space left on device")
+        for problem, raised in ((full, StateError), (KeyboardInterrupt(), KeyboardInterrupt)):
+
+            def fail(what, name, problem=problem):
+                Path(name).write_bytes(b"half")
+                raise problem
+
+            monkeypatch.setattr(torch, "save", fail)
+            with pytest.raises(raised) as said:
+                ck.save_checkpoint(model, tmp_path / "a.pt")
+            assert raised is KeyboardInterrupt or "cannot be written: No space left" in str(said.value)
+            assert [p.name for p in tmp_path.iterdir()] == ["a.pt"] and (tmp_path / "a.pt").read_bytes() == before
+
+    @pytest.mark.parametrize("path", [None, "", 5])
+    def test_what_is_no_path(self, model, path):
+        for ask in (lambda: ck.save_checkpoint(model, path), lambda: ck.load_checkpoint(path)):
+            with pytest.raises(StateError, match="A checkpoint is a file"):
+                ask()
+
+    def test_a_folder(self, model, tmp_path):
+        for ask in (lambda: ck.save_checkpoint(model, tmp_path), lambda: ck.load_checkpoint(tmp_path)):
+            with pytest.raises(StateError, match="is a folder: name the file in it"):
+                ask()
+
+    def test_another_module(self, tmp_path):
+        with pytest.raises(ConfigError, match="takes a ClassyModel, not Linear: adopt"):
+            ck.save_checkpoint(torch.nn.Linear(2, 2), tmp_path / "a.pt")
+
+    @pytest.mark.parametrize("labels", [5, [["x"]], "abc", [1, 2]])
+    def test_labels_that_are_none(self, model, labels, tmp_path):
+        model.labels = labels
+        with pytest.raises(StateError, match="does not describe a model: of its labels"):
+            ck.save_checkpoint(model, tmp_path / "a.pt")
+
+
+NAMED = st.fixed_dictionaries({"name": st.none() | st.text(max_size=5) | st.lists(st.text(max_size=3), max_size=2)})
+ODD = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.text(max_size=3), max_size=2)
+
+
+class TestDescriptionsOfSomebodyElse:
+    def write(self, path, about, state):
+        torch.save({"classykit": json.dumps(about), "state": state}, path)
+        return path
+
+    def refused_or_fine(self, path):
+        for load in (lambda: ck.load_checkpoint(path), lambda: ck.load_pretrained("mlp", source=str(path))):
+            try:
+                assert isinstance(load(), ck.ClassyModel)
+            except ClassyKitError as error:
+                assert str(error)
+
+    @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(about=st.dictionaries(st.sampled_from(list(WHOLE)), ODD | st.just(MLP) | NAMED), whole=st.booleans())
+    def test_any_description(self, about, whole, tmp_path):
+        about = {**WHOLE, **about} if whole else about
+        self.refused_or_fine(self.write(tmp_path / "x.pt", about, ck.build_model(MLP).state_dict()))
+
+    @pytest.mark.parametrize("state", [None, 5, [], {"a": 5}])
+    def test_any_state(self, state, tmp_path):
+        with pytest.raises(ClassyKitError):
+            ck.load_checkpoint(self.write(tmp_path / "x.pt", WHOLE, state))
+
+    @pytest.mark.parametrize("gone", ["config", "preprocessing", "labels", "weights"])
+    def test_what_is_missing_is_named(self, gone, tmp_path):
+        about = {k: v for k, v in WHOLE.items() if k != gone}
+        with pytest.raises(StateError, match=f"does not describe a model: of its {gone}"):
+            ck.load_checkpoint(self.write(tmp_path / "x.pt", about, ck.build_model(MLP).state_dict()))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import classykit as ck
-from classykit.errors import BlockError, ShapeError
+from classykit.errors import BlockError, ConfigError, ShapeError
 
 
 def hooked(model, x, paths):
@@ -145,3 +145,15 @@ def test_a_compiled_model(small):
     torch.compiler.reset()
     compiled = torch.compile(model, backend="eager")
     assert torch.equal(ck.capture(compiled, x, "block0-0")["block0-0"], ck.capture(model, x, "block0-0")["block0-0"])
+
+
+@pytest.mark.parametrize("blocks", [None, 5, 2.0])
+def test_what_names_no_blocks(blocks, small, tmp_path):
+    model, x = small
+    for ask in (
+        lambda: ck.capture(model, x, blocks),
+        lambda: ck.run(model, x, blocks=blocks, device="cpu", progress=False),
+        lambda: ck.extract(model, x, blocks, tmp_path, progress=False),
+    ):
+        with pytest.raises(ConfigError, match="Blocks are given by name, one or several"):
+            ask()

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 import traitlets
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
@@ -822,3 +824,43 @@ class TestVideo:
         assert app._scene.seen_picture().size == (16, 16)
         app.selected_block = "back"
         assert app._view.state["features"]["steps"] == 4 and app.frame == app._view.frame == 3
+
+
+KINDS = ("choose", "device", "attach", "remove", "select", "image", "order", "scale", "page", "upload", "odd")
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.lists(st.integers(), max_size=2)
+)
+FIELDS = st.dictionaries(st.sampled_from(["name", "device", "head", "id", "block", "order", "scale", "offset"]), VALUES)
+
+
+class TestMessagesOfAnyKind:
+    @pytest.fixture(scope="class")
+    def app(self):
+        return ck.explore({"name": "resnet18", "num_blocks": [1, 1], "init_planes": 8}, image=None)
+
+    @settings(deadline=None, max_examples=150)
+    @given(kind=st.sampled_from(KINDS) | VALUES, fields=FIELDS)
+    def test_none_of_them_should_not_have_happened(self, app, kind, fields):
+        before = app.to_json()
+        for view in (app._bar, app._view):
+            view._handle_custom_msg({"type": kind, **fields}, [])
+            assert "should not have happened" not in app._bar.error
+        if app._bar.error:
+            assert app.to_json() == before
+        assert app.selected_block in app._scene.block_names
+
+    @pytest.mark.parametrize("message", [None, 5, [], "run", {}, {"type": []}, {"type": {}}, {"type": None}])
+    def test_what_is_no_message_is_passed_over(self, app, message):
+        app._bar.error = ""
+        app._view._handle_custom_msg(message, [])
+        assert app._bar.error == ""
+
+    @pytest.mark.parametrize("message, words", [
+        ({"type": "page"}, "The page sent 'page' without a proper 'offset'"),
+        ({"type": "page", "offset": True}, "without a proper 'offset': 'True'"),
+        ({"type": "select", "block": []}, "The page sent 'select' without a proper 'block'"),
+        ({"type": "device", "device": 5}, "without a proper 'device': '5'"),
+    ])  # fmt: skip
+    def test_what_lacks_something_is_said(self, app, message, words):
+        app._view._handle_custom_msg(message, [])
+        assert words in app._bar.error
