@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 import torch
 from extractions import BOTH, plain, run
+from PIL import Image
 
 import classykit as ck
 from classykit.errors import ImageError
+from classykit.extracting.picture_folder import Folder
 
 
 @BOTH
@@ -43,3 +45,34 @@ def test_without_pictures(small, tmp_path):
         with pytest.raises(ImageError, match=words):
             run(small[0], tmp_path / folder, "block0-0", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+class TestLinksAndGoneFiles:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        folder = tmp_path / "pictures"
+        folder.mkdir()
+        for i in range(3):
+            Image.new("RGB", (9, 9), (i, 0, 0)).save(folder / f"{i}.bmp")
+        return folder
+
+    def test_links_that_lead_nowhere_are_skipped_and_listed(self, folder, small, tmp_path):
+        (folder / "link.png").symlink_to("gone.png")
+        (folder / "ring.png").symlink_to("ring.png")
+        (folder / "round").symlink_to(".")
+        with pytest.warns(RuntimeWarning, match="2 of 5 images could not be read"):
+            found = run(small[0], folder, "block0-0", tmp_path / "out")
+        assert [s.id for s in found.skipped] == ["link.png", "ring.png"] and len(found) == 3
+
+    def test_other_pictures_of_the_same_names_and_sizes_are_noticed(self, folder):
+        before = Folder(folder).fingerprint()
+        assert Folder(folder).fingerprint() == before
+        size = (folder / "1.bmp").stat().st_size
+        Image.new("RGB", (9, 9), (99, 0, 0)).save(folder / "1.bmp")
+        assert (folder / "1.bmp").stat().st_size == size and Folder(folder).fingerprint() != before
+
+    def test_a_file_that_has_gone(self, folder):
+        data = Folder(folder)
+        before = data.fingerprint()
+        (folder / "1.bmp").unlink()
+        assert data.fingerprint() != before
