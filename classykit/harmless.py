@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,14 +18,14 @@ from classykit.scripted import is_scripted
 
 @dataclass
 class _Visit:
-    """One model that is being run, by one thread or several, and what it was like before the first."""
+    """One model that is being run, what it was like before, and who runs it: {token of a call: its thread}."""
 
     before: _Before
-    guests: int = 1
+    guests: dict[object, int] = field(default_factory=dict)
 
 
 _visits: weakref.WeakKeyDictionary[nn.Module, _Visit] = weakref.WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal's handler may run a model while another is being entered
 
 
 @contextmanager
@@ -34,30 +35,58 @@ def harmless(model: nn.Module) -> Iterator[None]:
     Modules that were compiled in place run as they were written. Put back are every module's mode, the buffers (where
     they were written to or replaced) and the random state of the CPU and of the CUDA devices that the model lives on.
     Weights, gradients and hooks are not touched by a pass in the first place. Where several threads run one model, the
-    last to leave puts things back.
+    last to leave puts things back. An interrupt at any moment, while things are put back too, changes nothing of that.
     """
+    token = object()
+    leave = partial(_leave, model, token)
+    try:
+        try:
+            _enter(model, token)
+            yield
+        finally:
+            uninterrupted(leave)
+    finally:  # once more, for an interrupt at the very line before
+        uninterrupted(leave)
+
+
+def _enter(model: nn.Module, token: object) -> None:
     with _lock:
         visit = _visits.get(model)
-        if visit is None:
-            before = _Before(model)
-            _visits[model] = _Visit(before)
-            for attributes, _ in before.modes:
-                attributes["training"] = False
-            for script, _ in before.scripts:
-                script.training = False
-            for attributes, _ in before.compiled:
-                attributes["_compiled_call_impl"] = None
-        else:
-            visit.guests += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            visit = _visits[model]
-            visit.guests -= 1
-            if visit.guests == 0:
+        if visit is not None:  # those of threads that have died do not count
+            alive = {thread.ident for thread in threading.enumerate()}
+            visit.guests = {guest: thread for guest, thread in visit.guests.items() if thread in alive}
+            if not visit.guests:
                 visit.before.restore()
-                del _visits[model]
+                visit = None
+        if visit is None:
+            visit = _Visit(_Before(model))
+        visit.guests[token] = threading.get_ident()
+        _visits[model] = visit  # from here on there is something to put back
+        visit.before.change()
+
+
+def _leave(model: nn.Module, token: object) -> None:
+    with _lock:
+        visit = _visits.get(model)
+        if visit is None or (token not in visit.guests and visit.guests):
+            return  # it was interrupted before it had entered
+        visit.guests.pop(token, None)
+        if not visit.guests:
+            visit.before.restore()
+            _visits.pop(model, None)
+
+
+def uninterrupted(act: Callable[[], None]) -> None:
+    """Do something that may be done twice to its end, and raise an interrupt that came meanwhile afterwards."""
+    interrupt = None
+    while True:
+        try:
+            act()
+            break
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt
 
 
 class _Before:
@@ -82,6 +111,15 @@ class _Before:
         if torch.cuda.is_initialized():
             for device in {p.device.index for p in model.parameters() if p.is_cuda}:
                 self.cuda[device] = torch.cuda.get_rng_state(device)
+
+    def change(self) -> None:
+        """Eval mode, and code as it was written."""
+        for attributes, _ in self.modes:
+            attributes["training"] = False
+        for script, _ in self.scripts:
+            script.training = False
+        for attributes, _ in self.compiled:
+            attributes["_compiled_call_impl"] = None
 
     def restore(self) -> None:
         for attributes, training in self.modes:

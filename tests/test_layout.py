@@ -10,6 +10,7 @@ ACROSS = {
     "test_any_input.py": "what a model is called with, through every verb",
     "test_doctests.py": "the examples of all modules",
     "test_foreign.py": "two hundred models of other libraries",
+    "test_interrupts.py": "an interrupt at any line, through every verb",
     "test_import.py": "the face of the kit, and what importing it brings along",
     "test_layout.py": "this one",
     "models/test_architectures.py": "what the field builds, adopted",

@@ -12,7 +12,7 @@ from torch import nn
 
 from classykit.errors import OF_BAD_INPUT, DeviceError, ShapeError
 from classykit.features import main_tensor
-from classykit.harmless import harmless
+from classykit.harmless import harmless, uninterrupted
 from classykit.nested import Inputs, call, other_way, parts_of, rebuilt, shapes
 from classykit.running.memory_fit import is_out_of_memory
 from classykit.subject import block_paths, name_of, refuse_blocks_that_did_not_run
@@ -34,13 +34,17 @@ def record(
     if not paths:
         return {}
     overwritten: set[str] = set()
-    with harmless(model), torch.set_grad_enabled(grad):
-        while True:
-            seen = _pass(model, x, set(paths.values()), overwritten, on_block and partial(_tell, on_block, paths))
-            changed = {p for p, (out, version) in seen.items() if version is not None and out._version != version}
-            if not changed:
-                break
-            overwritten |= changed  # once more, with copies where they are needed: rare, so not the default
+    gradients = torch.is_grad_enabled()
+    try:
+        with harmless(model), torch.set_grad_enabled(grad):
+            while True:
+                seen = _pass(model, x, set(paths.values()), overwritten, on_block and partial(_tell, on_block, paths))
+                changed = {p for p, (out, version) in seen.items() if version is not None and out._version != version}
+                if not changed:
+                    break
+                overwritten |= changed  # once more, with copies where they are needed: rare, so not the default
+    finally:  # an interrupt may come at the very end of the block, before it is left
+        torch.set_grad_enabled(gradients)
     refuse_blocks_that_did_not_run(name for name, path in paths.items() if path not in seen)
     return {name: seen[path][0] for name, path in paths.items()}
 
@@ -59,8 +63,10 @@ def _pass(
     batch_size = Inputs.of(x).batch_size
     thread = threading.get_ident()  # another thread may be using the same model
 
+    running = [True]  # a hook that an interrupt left behind does nothing
+
     def note(path: str, module: nn.Module, args: Any, output: Any) -> Any:
-        if threading.get_ident() != thread or path in seen:
+        if not running or threading.get_ident() != thread or path in seen:
             return None
         key, features = main_tensor(output, batch_size)
         going_on = None
@@ -77,9 +83,15 @@ def _pass(
             raise _AllSeen
         return going_on
 
-    handles = [model.get_submodule(p).register_forward_hook(partial(note, p)) for p in paths]
+    parts = [(path, model.get_submodule(path)) for path in paths]
+    remove = partial(_remove, parts, note)
     try:
-        call(model, x)
+        try:
+            for path, part in parts:
+                part.register_forward_hook(partial(note, path))
+            call(model, x)
+        finally:
+            uninterrupted(remove)
     except _AllSeen:
         pass
     except (*OF_BAD_INPUT, MemoryError) as error:
@@ -87,6 +99,13 @@ def _pass(
             raise DeviceError(f"Memory ran out: {error}. Give fewer inputs, or choose a smaller model.") from error
         raise ShapeError(f"{name_of(model)} cannot run on an input of {shapes(x)}: {error}{other_way(x)}") from error
     finally:
-        for handle in handles:
-            handle.remove()
+        running.clear()
+        uninterrupted(remove)  # once more, for an interrupt at the very line before
     return seen
+
+
+def _remove(parts: list[tuple[str, nn.Module]], note: Any) -> None:
+    """Take the hooks that call ``note`` off."""
+    for _, part in parts:
+        for number in [n for n, hook in part._forward_hooks.items() if getattr(hook, "func", None) is note]:
+            part._forward_hooks.pop(number, None)
