@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any, TypeVar
 
 import torch
+from torch.utils import _python_dispatch
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _AUTOCAST = ("cpu", "cuda", "mps")
 
@@ -14,7 +19,7 @@ _AUTOCAST = ("cpu", "cuda", "mps")
 def as_usual() -> Iterator[None]:
     """Within the block there is no inference mode, autocast, default device or default number type of the user's.
 
-    As a decorator it does the same for a function. Gradients stay as they are: off where they were.
+    Gradients stay as they are: off where they were.
 
     >>> with torch.inference_mode(), torch.device("meta"), as_usual():
     ...     x = torch.zeros(2)
@@ -41,3 +46,45 @@ def _autocasts(device: str) -> bool:
         return torch.is_autocast_enabled(device)
     except RuntimeError:  # a kind of device that this torch does not know
         return False
+
+
+def verb(function: F) -> F:
+    """Decorator of what people call: it works `as_usual`, and an interrupt leaves none of torch's modes switched.
+
+    A block may be interrupted on the very line on which it is left, and then is not: what it had switched is put back
+    here.
+    """
+
+    @functools.wraps(function)
+    def inner(*args: Any, **kwargs: Any) -> Any:
+        gradients, modes = torch.is_grad_enabled(), len(_python_dispatch._get_current_dispatch_mode_stack())
+        put_back = functools.partial(_put_back, gradients, modes)
+        try:
+            try:
+                with as_usual():
+                    return function(*args, **kwargs)
+            finally:
+                uninterrupted(put_back)
+        finally:  # once more, for an interrupt at the very line before
+            uninterrupted(put_back)
+
+    return inner  # type: ignore[return-value]
+
+
+def _put_back(gradients: bool, modes: int) -> None:
+    while len(_python_dispatch._get_current_dispatch_mode_stack()) > modes:
+        _python_dispatch._pop_mode()
+    torch._C._set_grad_enabled(gradients)
+
+
+def uninterrupted(act: Callable[[], None]) -> None:
+    """Do something that may be done twice to its end, and raise an interrupt that came meanwhile afterwards."""
+    interrupt = None
+    while True:
+        try:
+            act()
+            break
+        except KeyboardInterrupt as error:
+            interrupt = error
+    if interrupt is not None:
+        raise interrupt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from classykit.contexts import uninterrupted
 from classykit.scripted import is_scripted
 
 
@@ -74,19 +75,6 @@ def _leave(model: nn.Module, token: object) -> None:
         if not visit.guests:
             visit.before.restore()
             _visits.pop(model, None)
-
-
-def uninterrupted(act: Callable[[], None]) -> None:
-    """Do something that may be done twice to its end, and raise an interrupt that came meanwhile afterwards."""
-    interrupt = None
-    while True:
-        try:
-            act()
-            break
-        except KeyboardInterrupt as error:
-            interrupt = error
-    if interrupt is not None:
-        raise interrupt
 
 
 class _Before:

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.contexts import as_usual
+from classykit.contexts import verb
 from classykit.errors import ConfigError, ImageError
 from classykit.images import Preprocessing
 from classykit.meta import dtype_of
 from classykit.nested import Inputs
 
 
-@as_usual()
+@verb
 def preprocess(image: Any, model: Any = None) -> torch.Tensor:
     """A picture as the input that `model` was made for.
 

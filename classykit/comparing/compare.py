@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from classykit.comparing.comparison import BUDGETS, FIGURES, Comparison
-from classykit.contexts import as_usual
+from classykit.contexts import verb
 from classykit.errors import ClassyKitError, ConfigError, ShapeError, suggest
 from classykit.inspecting.inspection import inspect
 from classykit.inspecting.report import Inspection
@@ -18,7 +18,7 @@ from classykit.subject import Subject, subject_of
 _SORTS = ("model", *FIGURES, "memory")
 
 
-@as_usual()
+@verb
 def compare(
     models: Iterable[str | Mapping[str, Any] | nn.Module],
     *,

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.contexts import as_usual
+from classykit.contexts import verb
 from classykit.errors import ConfigError, Interrupted, StateError
 from classykit.extracting.digests import digest_of_weights
 from classykit.extracting.disk import pyarrow
@@ -28,7 +28,7 @@ from classykit.subject import block_list, block_paths, name_of, subject_of
 __all__ = ["Extraction", "extract"]
 
 
-@as_usual()
+@verb
 def extract(
     model: nn.Module,
     dataset: Any,

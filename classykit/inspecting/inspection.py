@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from classykit import formats
-from classykit.contexts import as_usual
+from classykit.contexts import verb
 from classykit.errors import ConfigError, ShapeError
 from classykit.features import Features, main_tensor, shape_text
 from classykit.harmless import harmless
@@ -41,7 +41,7 @@ WITHOUT_PLACE = {REST: "outside the listed blocks", UNUSED: "weights not used"}
 _cache: OrderedDict[Any, Inspection] = OrderedDict()
 
 
-@as_usual()
+@verb
 def inspect(
     model: str | Mapping[str, Any] | nn.Module,
     input_shape: tuple[int, ...] | None = None,

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from classykit import formats
-from classykit.contexts import as_usual
+from classykit.contexts import verb
 from classykit.errors import ClassyKitError, ConfigError, ShapeError, suggest
 from classykit.features import Features, shape_text
 from classykit.inspecting.memory_estimate import PeakMemory, estimate, largest_batch
@@ -253,7 +253,7 @@ class Inspection:
             raise ConfigError(f"kind is one of {', '.join(map(repr, kinds))}, not {kind!r}.{suggest(kind, kinds)}")
         return kinds[kind](self)
 
-    @as_usual()
+    @verb
     def peak_memory(
         self,
         mode: str = "inference",

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.contexts import as_usual
+from classykit.contexts import verb
 from classykit.errors import ClassyKitError, ConfigError, Interrupted, first_line
 from classykit.measuring.bench import Bench
 from classykit.measuring.benchmark_report import Benchmark, Row
@@ -24,7 +24,7 @@ from classykit.running.run import run
 __all__ = ["Benchmark", "Row", "benchmark"]
 
 
-@as_usual()
+@verb
 @torch.random.fork_rng(devices=[])  # some models draw random numbers, which would be missing from the user's
 def benchmark(
     model: str | Mapping[str, Any] | nn.Module,

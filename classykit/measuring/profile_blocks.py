@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.contexts import as_usual
+from classykit.contexts import verb
 from classykit.errors import OF_BAD_INPUT, ClassyKitError, ConfigError, DeviceError, Interrupted, ShapeError
 from classykit.harmless import harmless
 from classykit.inspecting.inspection import inspect, row_paths
@@ -37,7 +37,7 @@ _LEAST = 5  # passes that are timed
 _MOST = 500
 
 
-@as_usual()
+@verb
 @torch.random.fork_rng(devices=[])  # some models draw random numbers, which would be missing from the user's
 def profile_blocks(
     model: str | Mapping[str, Any] | nn.Module,

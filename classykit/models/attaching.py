@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from classykit.configs import without_ignored
-from classykit.contexts import as_usual
+from classykit.contexts import verb
 from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError, first_line
 from classykit.features import IN_WORDS, Features, main_tensor, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
@@ -66,7 +66,7 @@ def probe(model: ClassyModel, paths: set[str]) -> tuple[dict[str, Probed], dict[
     return found, moves
 
 
-@as_usual()
+@verb
 def heads_fitted(
     model: ClassyModel, wanted: list[tuple[str, str, ClassyHead | Mapping[str, Any]]], taken: Iterable[str]
 ) -> tuple[list[tuple[str, ClassyHead]], dict[str, Reading]]:

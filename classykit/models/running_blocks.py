@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import torch
 from torch import nn
 
-from classykit.contexts import as_usual
+from classykit.contexts import verb
 from classykit.errors import ShapeError
 from classykit.features import Features, main_tensor
 from classykit.harmless import harmless
@@ -75,7 +75,7 @@ class Part:
     branches: int = 0
 
 
-@as_usual()
+@verb
 def probed(
     model: ClassyModel, watch: Callable[[ClassyModel, int], Watch[T]]
 ) -> tuple[T, dict[str, tuple[bool, ...]], int]:

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from classykit.contexts import uninterrupted
 from classykit.errors import OF_BAD_INPUT, DeviceError, ShapeError
 from classykit.features import main_tensor
-from classykit.harmless import harmless, uninterrupted
+from classykit.harmless import harmless
 from classykit.nested import Inputs, call, other_way, parts_of, rebuilt, shapes
 from classykit.running.memory_fit import is_out_of_memory
 from classykit.subject import block_paths, name_of, refuse_blocks_that_did_not_run

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.contexts import as_usual
+from classykit.contexts import verb
 from classykit.errors import ConfigError, DeviceError, Interrupted, ShapeError
 from classykit.meta import dtype_of
 from classykit.running.batches import Batches
@@ -25,7 +25,7 @@ __all__ = ["Run", "run"]
 BATCH = {"cpu": 8, "cuda": 64, "mps": 16}  # "auto": larger ones gain little, and on a CPU leave its caches
 
 
-@as_usual()
+@verb
 def run(
     model: nn.Module | str | Mapping[str, Any],
     images: Any,

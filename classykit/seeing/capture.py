@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.contexts import as_usual
+from classykit.contexts import verb
 from classykit.running.recording import record
 from classykit.subject import block_list, subject_of
 
 
-@as_usual()
+@verb
 def capture(
     model: nn.Module,
     x: Any,

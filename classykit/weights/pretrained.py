@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from classykit.contexts import as_usual
+from classykit.contexts import verb
 from classykit.errors import WeightsError, suggest
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS
@@ -24,7 +24,7 @@ _LIBRARIES = ("torchvision", "timm", "classyvision")
 _SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".torch", ".ckpt", ".tar")
 
 
-@as_usual()
+@verb
 def load_pretrained(
     name: str,
     source: nn.Module | str | os.PathLike[str] | None = None,
