@@ -125,13 +125,22 @@ class Explorer(ipywidgets.VBox):
         self._described: tuple[Any, Explored] = (self._scene.subject.config, self._scene.subject)
         self._loaded: tuple[Any, Image.Image | None] = (image, picture)
         self._shown: list[Image.Image] | None = None  # the pictures that the views have
-        columns = ipywidgets.Box([self._panel, self._view])
-        columns.add_class("classykit-columns")
-        super().__init__([self._bar, self._map, columns, self._code], **self._traits_of_scene())
+        self._columns = ipywidgets.Box([self._panel, self._view])
+        self._columns.add_class("classykit-columns")
+        super().__init__([self._bar, self._map, self._columns, self._code], **self._traits_of_scene())
         self.add_class("classykit-explorer")
         self._listen()
         self._refresh()
         self._greet()
+
+    def close(self) -> None:
+        """Take the app off the page for good: its views and their layouts are closed, and its model is let go."""
+        if "_columns" in vars(self):  # else it was refused while it was made
+            for widget in (self._bar, self._map, self._panel, self._view, self._code, self._columns):
+                widget.layout.close()
+                widget.close()
+            self.layout.close()
+        super().close()
 
     # ---- what it stands for ----
 

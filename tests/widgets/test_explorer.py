@@ -2,9 +2,11 @@
 
 import base64
 import copy
+import gc
 import io
 import json
 import re
+import weakref
 from unittest.mock import patch
 
 import comm
@@ -14,6 +16,7 @@ import torch
 import traitlets
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ipywidgets.widgets.widget import _instances
 from PIL import Image
 from torch import nn
 
@@ -864,3 +867,30 @@ class TestMessagesOfAnyKind:
     def test_what_lacks_something_is_said(self, app, message, words):
         app._view._handle_custom_msg(message, [])
         assert words in app._bar.error
+
+
+class TestClosing:
+    CONFIG = {"name": "resnet18", "num_blocks": [1, 1], "init_planes": 8}
+
+    def test_weights_and_widgets_are_let_go(self):
+        def opened():
+            app = ck.explore(self.CONFIG, image="cat")
+            app.run()
+            return app
+
+        opened().close()
+        widgets = len(_instances)
+        for _ in range(3):
+            app = opened()
+            weights = weakref.ref(next(app.model.parameters()))
+            app.close()
+            app.close()  # twice is no harm
+            del app
+            gc.collect()
+            assert weights() is None and len(_instances) == widgets
+
+    def test_an_app_that_was_refused_has_nothing_to_close(self, capsys):
+        with pytest.raises(ClassyKitError):
+            ck.explore("no such model")
+        gc.collect()
+        assert capsys.readouterr().err == ""
