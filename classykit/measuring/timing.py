@@ -17,7 +17,7 @@ from classykit.running.placement import synchronize
 _STABLE = 0.1  # interquartile range over median at which a figure is taken to be stable
 _LEAST = 5  # repeats, or rounds
 _MOST = 100  # rounds
-_BLOCK = 0.1  # seconds of the passes that the timer may time as one, so that reading the clock costs nothing
+_BLOCK = 0.5  # seconds of the passes that the timer times as one at most: ten times 0.05, where it stops growing them
 _TURN = 0.005  # seconds that a turn takes at least: clocks and threads are not exact below that
 
 

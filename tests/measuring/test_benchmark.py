@@ -91,7 +91,7 @@ class TestTiming:
     def test_a_row_as_it_is_by_default(self, monkeypatch):
         monkeypatch.setattr(bench, "interleave", timing.interleave)
         row = quick(MLP).rows[0]
-        assert len(row.times) >= 2 and row.latency_ms < 100  # how many fit the time is the machine's affair
+        assert len(row.times) >= 4 and row.latency_ms < 100
 
 
 class TestModels:
