@@ -269,3 +269,17 @@ class TestOnAGPU:
         estimated = ck.inspect("resnet18").peak_memory(batch_size=16).activations
         assert max(r.peak_memory for r in found.rows) == pytest.approx(estimated, rel=0.3)  # workspaces are in it
         assert found["block0-0"].left == 16 * 64 * 56 * 56 * 4
+
+
+class Uncopyable(nn.Sequential):
+    """Cannot be copied, so that its costs cannot be counted."""
+
+    def __deepcopy__(self, memo):
+        raise TypeError("there is only one")
+
+
+def test_costs_that_are_not_known_are_question_marks():
+    found = quick(Uncopyable(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)), torch.rand(2, 4))
+    assert found.macs is None and all(row.macs is None and row.time_ms > 0 for row in found.rows)
+    assert any("could not be counted" in note and "there is only one" in note for note in found.notes)
+    assert found.to_pandas().macs.isna().all() and "?" in str(found) and "?" in found._repr_html_()
