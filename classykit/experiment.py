@@ -165,11 +165,13 @@ def _example_code(example: Mapping[str, Any]) -> str:
     def code(value: Any) -> str:
         if isinstance(value, Mapping) and value.keys() == {"shape", "dtype"}:
             dtype = getattr(torch, str(value["dtype"]), None)
-            if not isinstance(dtype, torch.dtype) or not all(type(n) is int and n >= 0 for n in value["shape"]):
+            shape = value["shape"]
+            whole = isinstance(shape, (list, tuple)) and all(type(n) is int and n >= 0 for n in shape)
+            if not isinstance(dtype, torch.dtype) or not whole:
                 raise ConfigError(f"A tensor is described by its shape and dtype, not by {dict(value)!r}.")
             made = "rand" if dtype.is_floating_point else "zeros"
             suffix = "" if dtype == torch.float32 else f", dtype={dtype}"
-            return f"torch.{made}({', '.join(map(str, value['shape']))}{suffix})"
+            return f"torch.{made}({', '.join(map(str, shape))}{suffix})"
         if isinstance(value, Mapping) and value.keys() == {"dict"} and isinstance(value["dict"], Mapping):
             return "{" + ", ".join(f"{literal(str(k))}: {code(v)}" for k, v in value["dict"].items()) + "}"
         if isinstance(value, list):

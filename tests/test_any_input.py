@@ -120,12 +120,12 @@ def test_capture(case):
 
 def test_measuring(case):
     model, example, *_ = case
-    of_blocks = ck.profile_blocks(model, example, device="cpu", dtype="float32", seconds=0.001, progress=False)
-    assert of_blocks.batch_size == 2 and sum(row.macs for row in of_blocks.rows) == ck.inspect(
-        model, example=example).macs  # fmt: skip
-    found = ck.benchmark(
-        model, (1, 3), "float32", "eager", example=example, device="cpu", seconds=0.001, progress=False
-    )
+    keys = {"device": "cpu", "dtype": "float32", "seconds": 0.001, "progress": False}
+    wanted_macs = ck.inspect(model, example=example).macs
+    for of_blocks in (ck.profile_blocks(model, example, **keys), ck.profile_blocks(model, example=example, **keys)):
+        assert of_blocks.batch_size == 2 and sum(row.macs for row in of_blocks.rows) == wanted_macs
+    keys.pop("dtype")
+    found = ck.benchmark(model, (1, 3), "float32", "eager", example=example, **keys)
     assert [row.status for row in found.rows] == ["ok", "ok"]
 
 
@@ -174,6 +174,14 @@ def test_what_is_no_example(keys, words):
         with pytest.raises(ConfigError) as said:
             verb(Two(), **keys)
         assert words in str(said.value)
+
+
+def test_an_input_is_given_once():
+    x = torch.zeros(1, 4)
+    with pytest.raises(ConfigError, match="x or example, not both"):
+        ck.profile_blocks(Two(), x, example=x, progress=False)
+    with pytest.raises(ConfigError, match="there is none in Inputs"):
+        ck.profile_blocks(Two(), example=3, progress=False)
 
 
 def test_an_example_is_for_modules():

@@ -155,6 +155,7 @@ class TestFromSomebodyElse:
          "example": {"args": [{"shape": ["a"], "dtype": "int64"}], "kwargs": {}}},
         {"config": {"name": "x"}, "adopted": "Net", "example": {"args": [{"shape": [2], "dtype": EVIL}], "kwargs": {}}},
         {"config": {"name": "x"}, "adopted": "Net", "example": {"args": [{"odd": 1}], "kwargs": {}}},
+        {"config": {"name": "x"}, "adopted": "Net", "example": {"args": [{"shape": 5, "dtype": "int8"}], "kwargs": {}}},
         {"config": 5}, 5, [], None, {}, {"odd": 1}, {"config": {}},
     ])  # fmt: skip
     def test_what_is_refused(self, described):

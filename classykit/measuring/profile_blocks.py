@@ -16,6 +16,7 @@ from torch import nn
 from classykit.contexts import verb
 from classykit.errors import OF_BAD_INPUT, ClassyKitError, ConfigError, DeviceError, Interrupted, ShapeError
 from classykit.harmless import harmless
+from classykit.inputs import example_of
 from classykit.inspecting.inspection import inspect, row_paths
 from classykit.inspecting.report import Inspection
 from classykit.measuring.block_watch import Clock, MemoryWatch
@@ -46,6 +47,7 @@ def profile_blocks(
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
     channels_last: bool | str = "auto",
+    example: Any = None,
     seconds: float = 1.0,
     progress: bool = True,
 ) -> Profile:
@@ -56,6 +58,7 @@ def profile_blocks(
         x: a batch, `classykit.Inputs`, a picture or a list of pictures, as `classykit.run` takes them. Default: one
             input of random numbers.
         device, dtype, channels_last: as in `classykit.run`; "auto" is where and how that would run the model.
+        example: in place of ``x``, as `classykit.benchmark` has it: a tensor or `classykit.Inputs`.
         seconds: of timing at least; no fewer than five passes are timed, after three that warm it up.
         progress: show a bar. Default True.
 
@@ -72,6 +75,10 @@ def profile_blocks(
     """
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < float("inf"):
         raise ConfigError(f"seconds is a positive number, not {seconds!r}.")
+    if example is not None:
+        if x is not None:
+            raise ConfigError("Give x or example, not both: each is what the model is called with.")
+        x = example_of(example)
     found, x, n = _given(model, x, device)
     place = choose(found.model, device, dtype, channels_last)
     fits, why = batch_that_fits(found.model, place, found.shape, n)
