@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import nn
 
-from classykit.errors import ConfigError, ShapeError
-from classykit.heads.classy_head import ClassyHead
+from classykit.errors import ConfigError, ShapeError, StateError
+from classykit.heads.classy_head import HEADS, ClassyHead
 from classykit.inputs import input_shape_of
 from classykit.inspecting.inspection import Inspection, inspect
 from classykit.meta import dtype_of, has_weights, meta_twin, shared_twin
@@ -34,11 +35,12 @@ class Explored:
     def __init__(self, model: str | Mapping[str, Any] | nn.Module, example: Any = None):
         self.live: ClassyModel | None = None
         self.adopted: str | None = None
+        self._lost = False  # whether weights that came with a module were let go
         module = subject_of(model).module
         if module is None:
             if example is not None:
                 raise ConfigError("example goes with a module of your own; a model of this kit's knows what it takes.")
-            self._described = build_model(model, device="meta").eval()
+            self._source = model
         else:
             self.adopted = type(module.model if isinstance(module, Adapter) else module).__name__
             twin = shared_twin(module) if has_weights(module) else meta_twin(module)
@@ -47,7 +49,7 @@ class Explored:
                 self.live = self._described
         self.dtype: str = str(dtype_of(self._described)).removeprefix("torch.")  # "float32"
         try:
-            self.inspection: Inspection = self._inspect()
+            self.inspection  # noqa: B018  which may be refused
         except ShapeError as error:
             if self.adopted and not isinstance(model, ClassyModel):  # the shape of its input was a guess
                 error.args = (
@@ -56,6 +58,16 @@ class Explored:
                     "ck.explore(module, example=ck.Inputs(ids, mask=mask)).",
                 )
             raise
+
+    @cached_property
+    def _described(self) -> ClassyModel:
+        """The model on the meta device, or a copy of the user's."""
+        return build_model(self._source, device="meta").eval()
+
+    @cached_property
+    def inspection(self) -> Inspection:
+        """What the model is and what it costs."""
+        return self._inspect()
 
     def _inspect(self) -> Inspection:
         return inspect(self._described).require()
@@ -162,6 +174,11 @@ class Explored:
     def go_live(self, device: str) -> ClassyModel:
         """The model with weights on ``device``, allocated when it was not; DeviceError when it does not fit."""
         if self.live is None:
+            if self._lost:
+                raise StateError(
+                    f"This app was closed, and let the weights of {self.adopted} go: classykit.explore(module) opens "
+                    f"another on the module."
+                )
             if self.adopted is not None:
                 refuse_without_weights(self._described)
             self.live = self._allocate(device)
@@ -170,6 +187,16 @@ class Explored:
             # an adopted module shares its weights with the user's, which stays where it is
             self.live = (copy.deepcopy(self.live) if self.adopted else self.live).to(device)
         return self.live
+
+    def let_go(self) -> None:
+        """Let go of the weights, and of all that can be made again; weights of an adopted module cannot."""
+        if self.adopted is not None:
+            self._lost = self._lost or self.live is not None
+            self._described = meta_twin(self._described)
+        elif all(head.config.get("name") in HEADS for _, head in self.heads().values()):
+            self._source = self.config
+            del self._described, self.inspection
+        self.live = None
 
     def is_live_on(self, device: str) -> bool:
         """Whether its weights are on ``device`` already."""

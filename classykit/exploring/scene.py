@@ -15,7 +15,7 @@ from classykit.errors import ConfigError
 from classykit.experiment import Experiment, described
 from classykit.exploring.explored import Explored
 from classykit.features import MAP3D, Features
-from classykit.images import Preprocessing
+from classykit.images import Preprocessing, load_image
 from classykit.inputs import preprocess
 from classykit.inspecting.report import Inspection
 from classykit.measuring.profile_blocks import Profile, profile_blocks
@@ -62,6 +62,8 @@ class Scene:
         order, scale, offset: which feature maps are shown, and how.
     """
 
+    _picture: Image.Image | None
+
     def __init__(self, subject: Explored, device: str, image: Any, picture: Image.Image | None, clip: Any):
         self.device, self.image, self.picture, self.clip = device, image, picture, clip
         self.uploaded: str | None = None
@@ -88,6 +90,24 @@ class Scene:
         self.given: dict[str, Any] = {}
         self._features: dict[str, Any] = {}  # {block: features} of the last block looked at, or of all
         self._pictures: list[Image.Image] | None = None  # once they were asked for
+
+    def let_go(self) -> None:
+        """Let go of the weights, and of what they gave; what the model is stays known."""
+        self.forget()
+        self.profile = None
+        vars(self).pop("_picture", None)
+        self.subject.let_go()
+
+    @property
+    def picture(self) -> Image.Image | None:
+        """The picture, loaded; None for none."""
+        if "_picture" not in vars(self):  # it was let go
+            self._picture = None if self.image is None else load_image(self.image)
+        return self._picture
+
+    @picture.setter
+    def picture(self, picture: Image.Image | None) -> None:
+        self._picture = picture
 
     @property
     def inspection(self) -> Inspection:

@@ -29,7 +29,7 @@ from classykit.models.classy_model import ClassyModel
 from classykit.running.placement import devices
 from classykit.running.run import Run
 from classykit.seeing.feature_maps import ORDERS, SCALES
-from classykit.widgets import present
+from classykit.widgets import lifetime, present
 from classykit.widgets.snapshot import page, snapshot
 from classykit.widgets.views import BlockMap, BlockPanel, CodeView, FeatureView, ModelBar
 
@@ -114,6 +114,7 @@ class Explorer(ipywidgets.VBox):
         device: str = "cpu",
         example: Any = None,
     ):
+        lifetime.shown(self)  # before weights are allocated, so that an earlier run of the cell lets its go
         self._bar, self._map, self._panel = ModelBar(), BlockMap(), BlockPanel()
         self._view, self._code = FeatureView(), CodeView()
         self._lock = threading.RLock()  # messages from the browser may come on several threads
@@ -130,17 +131,38 @@ class Explorer(ipywidgets.VBox):
         super().__init__([self._bar, self._map, self._columns, self._code], **self._traits_of_scene())
         self.add_class("classykit-explorer")
         self._listen()
+        lifetime.hold_weakly(widget for part in (self, *self._parts) for widget in (part.layout, part))
         self._refresh()
         self._greet()
 
+    @property
+    def _parts(self) -> tuple[ipywidgets.DOMWidget, ...]:
+        return self._bar, self._map, self._panel, self._view, self._code, self._columns
+
     def close(self) -> None:
-        """Take the app off the page for good: its views and their layouts are closed, and its model is let go."""
+        """Take the app off the page for good: its views and their layouts are closed, and its weights are let go.
+
+        What it describes stays: `config`, `inspection`, `to_code` and the others answer as before. An app is closed by
+        itself when the cell that shows it is run again.
+        """
+        if self.comm is None:
+            return
+        self._close_views()
+        self._scene.let_go()
+        self._shown, self._described, self._loaded = None, (self.config, self._scene.subject), (None, None)
+        self._map.picture, self._view.picture, self._view.frames, self._view.pixels = "", "", [], b""
+
+    def _close_views(self) -> None:
         if "_columns" in vars(self):  # else it was refused while it was made
-            for widget in (self._bar, self._map, self._panel, self._view, self._code, self._columns):
+            for widget in self._parts:
                 widget.layout.close()
                 widget.close()
             self.layout.close()
         super().close()
+        self.__dict__.pop("_repr_mimebundle_", None)  # which ipywidgets had taken away: a closed app shows its snapshot
+
+    def __del__(self) -> None:
+        self._close_views()  # and nothing more: what nobody holds is let go as it is
 
     # ---- what it stands for ----
 
@@ -179,7 +201,8 @@ class Explorer(ipywidgets.VBox):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         # the HTML form is what GitHub, nbviewer and a notebook without its kernel show
-        bundle = super()._repr_mimebundle_(**kwargs)
+        bundle = {} if self.comm is None else super()._repr_mimebundle_(**kwargs)
+        lifetime.shown(self)
         return {**(bundle or {}), "text/plain": repr(self), "text/html": snapshot(self._scene)}
 
     # ---- what can be done ----
@@ -328,7 +351,7 @@ class Explorer(ipywidgets.VBox):
 
     def _listen(self) -> None:
         # {type: (what such a message holds, what is done with it and its buffers)}
-        acts: dict[str, tuple[dict[str, type], Callable[[dict[str, Any], list[Any]], Any]]] = {
+        self._acts: dict[str, tuple[dict[str, type], Callable[[dict[str, Any], list[Any]], Any]]] = {
             "choose": ({"name": str}, lambda m, b: self.set_trait("config", {"name": m["name"]})),
             "device": ({"device": str}, lambda m, b: self.set_trait("device", m["device"])),
             "dismiss": ({}, lambda m, b: self._bar.set_trait("error", "")),
@@ -347,21 +370,21 @@ class Explorer(ipywidgets.VBox):
             "page": ({"offset": int}, lambda m, b: self._arrange(offset=m["offset"])),
         }
 
-        def receive(view: Any, message: Any, buffers: list[Any]) -> None:
-            kind = message.get("type") if isinstance(message, dict) else None
-            if not isinstance(kind, str) or kind not in acts:
-                return
-            holds, act = acts[kind]
-            odd = [name for name, of in holds.items() if type(message.get(name)) is not of]
-            if odd:
-                self._act(lambda: _refuse_message(kind, odd[0], message))
-            else:
-                self._act(lambda: act(message, buffers))
-
         for view in (self._bar, self._map, self._panel, self._view):
-            view.on_msg(receive)
-        self._map.observe(self._select_from_map, "selected")
-        self._view.observe(self._move_to, "frame")
+            view.on_msg(lifetime.weakly(self._receive))
+        self._map.observe(lifetime.weakly(self._select_from_map), "selected")
+        self._view.observe(lifetime.weakly(self._move_to), "frame")
+
+    def _receive(self, view: ipywidgets.Widget, message: Any, buffers: list[Any]) -> None:
+        kind = message.get("type") if isinstance(message, dict) else None
+        if not isinstance(kind, str) or kind not in self._acts:
+            return
+        holds, act = self._acts[kind]
+        odd = [name for name, of in holds.items() if type(message.get(name)) is not of]
+        if odd:
+            self._act(lambda: _refuse_message(kind, odd[0], message))
+        else:
+            self._act(lambda: act(message, buffers))
 
     def _act(self, what: Callable[[], Any]) -> None:
         """Do what somebody asked for in the app: whatever goes wrong is said there, and it stays usable."""

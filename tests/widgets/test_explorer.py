@@ -879,6 +879,7 @@ class TestClosing:
             return app
 
         opened().close()
+        gc.collect()  # what other tests have left
         widgets = len(_instances)
         for _ in range(3):
             app = opened()
