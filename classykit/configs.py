@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from classykit.errors import ConfigError, suggest
+from classykit.errors import ConfigError, suggest, warn
 
 PositiveInt = Annotated[int, Field(strict=True, gt=0, le=2**24)]
 Probability = Annotated[float, Field(strict=True, ge=0, lt=1)]
@@ -52,11 +51,9 @@ def without_ignored(kind: type[Config], values: dict[str, Any], owner: str, *mor
     if not idle:
         return values
     does, them = ("does", "it") if len(idle) == 1 else ("do", "them")
-    warnings.warn(
+    warn(
         f"{owner}: {', '.join(map(repr, idle))} {does} nothing here, as in ClassyVision, which took {them} without a "
-        "word.",
-        UserWarning,
-        stacklevel=2,
+        "word."
     )
     return {key: value for key, value in values.items() if key not in idle}
 

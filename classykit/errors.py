@@ -8,6 +8,8 @@ was found and what to do next.
 from __future__ import annotations
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -105,3 +107,13 @@ def suggest(name: object, known: Iterable[str]) -> str:
     quoted = [repr(by_lower[n]) for n in near]
     choices = quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
     return f" Did you mean {choices}?"
+
+
+def warn(words: str, kind: type[Warning] = UserWarning) -> None:
+    """A warning that points at the line of the user's that called the kit, however deep inside it comes up."""
+    frame, level, outermost = sys._getframe(1), 1, 1
+    while frame.f_back is not None:
+        if frame.f_globals.get("__name__", "").partition(".")[0] == "classykit":
+            outermost = level
+        frame, level = frame.f_back, level + 1
+    warnings.warn(words, kind, stacklevel=outermost + 2)

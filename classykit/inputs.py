@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 from torch import nn
 
 from classykit.contexts import verb
-from classykit.errors import ConfigError, ImageError
+from classykit.errors import ConfigError, ImageError, warn
 from classykit.images import Preprocessing
 from classykit.meta import dtype_of
 from classykit.nested import Inputs
@@ -59,11 +58,9 @@ def preprocess(image: Any, model: Any = None) -> torch.Tensor:
     if recipe is None:
         recipe = Preprocessing(size=(shape[1], shape[2]))
         if said is None and model is not None:
-            warnings.warn(
+            warn(
                 f"{type(model).__name__} does not say how its pictures are prepared: ImageNet's mean and std were "
-                "taken, at 224 × 224. Set its preprocessing to a classykit.images.Preprocessing for another way.",
-                UserWarning,
-                stacklevel=2,
+                "taken, at 224 × 224. Set its preprocessing to a classykit.images.Preprocessing for another way."
             )
     return recipe(image).to(dtype)
 

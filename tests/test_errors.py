@@ -1,9 +1,13 @@
 """classykit.errors: every error is ours and Python's, and reads as a sentence."""
 
 import pickle
+from pathlib import Path
 
 import pytest
+from PIL import Image
+from torch import nn
 
+import classykit as ck
 from classykit import errors
 
 
@@ -48,3 +52,19 @@ def test_suggest(name, known, words):
 
 def test_suggest_gives_three_at_most():
     assert errors.suggest("block1", [f"block{i}" for i in range(9)]).count("'") == 6
+
+
+def test_a_warning_points_at_the_line_that_called_the_kit(tmp_path):
+    for act in (
+        lambda: ck.preprocess("cat", nn.Conv2d(3, 4, 3)),
+        lambda: ck.build_model({"name": "resnet18", "num_classes": 10}, device="meta"),
+    ):
+        with pytest.warns(UserWarning) as caught:
+            act()
+        assert [Path(w.filename) for w in caught] == [Path(__file__)]
+    (tmp_path / "none.png").touch()
+    Image.new("RGB", (32, 32)).save(tmp_path / "one.png")
+    model = ck.build_model({"name": "resnet18", "init_planes": 4})
+    with pytest.warns(RuntimeWarning) as caught:
+        ck.extract(model, tmp_path, "block0-0", tmp_path / "out", workers=0, device="cpu", dtype="float32")
+    assert [Path(w.filename) for w in caught] == [Path(__file__)]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import uuid
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from classykit.errors import DeviceError, MissingDependencyError
+from filelock import FileLock, Timeout
+
+from classykit.errors import DeviceError, MissingDependencyError, StateError
+
+log = logging.getLogger(__name__)
 
 TEMPORARY = ".tmp-"  # what names of files begin with that are being written
 
@@ -54,3 +60,43 @@ def explained(path: Path, what: str) -> Iterator[None]:
             f"{path}: cannot {what}: {error.strerror or error}. {cure}, and make the same call again: what is written "
             f"stays, and it goes on from there."
         ) from error
+
+
+@contextmanager
+def sole_writer(folder: Path, lock: Path) -> Iterator[None]:
+    """Within the block no other extraction writes to ``folder``; StateError where one does already.
+
+    A process that is killed lets go. On a disk that knows no locks, as some network's, nobody is kept out. A folder
+    that is made here, and in which nothing but the lock is left, goes again.
+    """
+    made = [where for where in (lock.parent, folder) if not where.exists()]
+    with explained(folder, "make the folder"):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock, blocking=False)
+    try:
+        held.acquire()
+    except Timeout:
+        raise StateError(
+            f"Another extraction is writing to {folder}: wait until it is done, or stop it; then the same call goes on "
+            f"from there. Or name another folder."
+        ) from None
+    except (OSError, NotImplementedError):
+        log.warning("%s knows no locks: keep other extractions away from it", folder)
+    try:
+        yield
+    finally:
+        if held.is_locked and made and {p for where in made for p in where.iterdir()} <= {lock, lock.parent}:
+            lock.unlink(missing_ok=True)
+            for where in made:
+                where.rmdir()
+        held.release()
+
+
+def checksum(path: Path, start: int = 0, stop: int | None = None) -> int:
+    """A checksum (CRC-32) of a file's bytes from ``start`` to ``stop``: what damage changes."""
+    found = 0
+    with open(path, "rb") as file:
+        file.seek(start)
+        while chunk := file.read(min(2**20, 2**20 if stop is None else stop - file.tell())):
+            found = zlib.crc32(chunk, found)
+    return found

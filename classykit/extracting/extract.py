@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,14 @@ import torch
 from torch import nn
 
 from classykit.contexts import verb
-from classykit.errors import ConfigError, Interrupted, StateError
+from classykit.errors import ClassyKitError, ConfigError, DeviceError, Interrupted, StateError, warn
 from classykit.extracting.digests import digest_of_weights
-from classykit.extracting.disk import pyarrow
+from classykit.extracting.disk import pyarrow, sole_writer
 from classykit.extracting.extraction import Extraction
 from classykit.extracting.feature_passes import Passes
 from classykit.extracting.feature_shard import Shard
-from classykit.extracting.feature_source import Items
-from classykit.extracting.feature_store import COLUMNS, Store
+from classykit.extracting.feature_source import Items, WorkerDied, watched
+from classykit.extracting.feature_store import COLUMNS, DONE, LOCK, Store
 from classykit.extracting.ranks import Ranks, together
 from classykit.running.placement import choose
 from classykit.subject import block_list, block_paths, name_of, subject_of
@@ -96,10 +96,13 @@ def extract(
 
     run by ``torchrun --nproc-per-node 8 features.py``, and on several machines with ``--nnodes`` and the like.
 
+    A part that was damaged since is found, and made again.
+
     Raises BlockError for an unknown block, ImageError for a folder without pictures, StateError when ``out`` holds
-    something else (it says what differs), ShapeError when the model cannot take the images or a block's shape changes
-    from one to the next, DeviceError when memory or disk has no room, MissingDependencyError when pyarrow is not
-    there, Interrupted, with the Extraction until then, when it is interrupted.
+    something else (it says what differs) or another extraction is writing to it, ShapeError when the model cannot take
+    the images or a block's shape changes from one to the next, DeviceError when memory or disk has no room or a worker
+    dies, MissingDependencyError when pyarrow is not there, Interrupted, with the Extraction until then, when it is
+    interrupted.
 
     >>> import tempfile, classykit
     >>> model, images = classykit.build_model("resnet18"), torch.rand(5, 3, 64, 64)
@@ -116,7 +119,7 @@ def extract(
     if not isinstance(out, (str, os.PathLike)):
         raise ConfigError(f"out is the folder that the features go to, such as 'features', not {out!r}.")
     out = Path(out).expanduser()
-    with together() as ranks, torch.random.fork_rng(devices=[]):
+    with together() as ranks, torch.random.fork_rng(devices=[]), ExitStack() as held:
         items = Items(dataset, model, key, on_error)
         place = choose(model, _device(model, device, ranks), dtype)
         asked = {
@@ -129,14 +132,18 @@ def extract(
 
         def begin() -> dict[str, Any]:
             store = Store.open(out)
-            if store is None:
-                size = -(-max(64, min(1024, len(items) // 64)) // batch_size) * batch_size
-                found = Passes(model, place, batch_size).look(items.first(), names, reduce)
-                store = Store(out, {"dtype": _text(place.dtype), "shard_size": size, **asked, **found})
-            problem = store.differs(asked)
-            if problem is not None:
-                raise problem
-            store.create()
+            _raise(None if store is None else store.differs(asked))
+            if store is None or len(store.sound()) < len(store.shards()):
+                held.enter_context(sole_writer(out, out / DONE / LOCK))
+                store = Store.open(out)  # once more, as somebody may have come before
+                if store is None:
+                    size = -(-max(64, min(1024, len(items) // 64)) // batch_size) * batch_size
+                    found = Passes(model, place, batch_size).look(items.first(), names, reduce)
+                    if items.labels_are_folders:
+                        found["label"] = "str"
+                    store = Store(out, {"dtype": _text(place.dtype), "shard_size": size, **asked, **found})
+                _raise(store.differs(asked))
+                store.create()
             return store.manifest
 
         store = Store(out, ranks.from_first(begin))
@@ -153,14 +160,21 @@ def extract(
                     f"Interrupted after {so_far.done:,} of {so_far.images:,} images. They are in {out}; the same call "
                     f"goes on from there.", so_far
                 ) from None  # fmt: skip
+            except WorkerDied as error:
+                so_far = Extraction(out)
+                raise DeviceError(
+                    f"A worker, a process that reads images, died ({error}): often its memory ran out, or an image "
+                    f"crashed its decoder. {so_far.done:,} of {so_far.images:,} images are in {out}; the same call "
+                    f"goes on from there. Make it with fewer workers, or with workers=0, which shows where it fails."
+                ) from error
         ranks.agree(None)
         ranks.from_first(store.tidy)
         found = Extraction(out)
     if found.skipped and ranks.rank == 0:
-        warnings.warn(
+        warn(
             f"{len(found.skipped):,} of {found.images:,} images could not be read and were left out: see .skipped. "
             f"The first: {found.skipped[0].id}: {found.skipped[0].reason}",
-            RuntimeWarning, stacklevel=2,
+            RuntimeWarning
         )  # fmt: skip
     return found
 
@@ -179,20 +193,21 @@ def _write(
         disable=not progress or ranks.rank > 0, desc=f"process 1 of {ranks.size}" if ranks.size > 1 else None,
     )  # fmt: skip
     shard = Shard(store, shards[0])
-    try:
-        with bar:
-            for (number, part), batch in zip(plan, loaded, strict=True):
-                if shard.number != number:
-                    shard = Shard(store, number)
-                for rows, features in passes.run(batch, store.layouts):
-                    shard.add(rows, features)
-                shard.skip(batch.skipped)
-                if part.stop == store.numbers(number).stop:
-                    shard.finish()
-                bar.update(len(part))
-    finally:
-        # an exception that someone keeps, as a notebook does, would keep the workers too
-        getattr(loaded, "_shutdown_workers", bool)()
+    with watched(loaded):
+        try:
+            with bar:
+                for (number, part), batch in zip(plan, loaded, strict=True):
+                    if shard.number != number:
+                        shard = Shard(store, number)
+                    for rows, features in passes.run(batch, store.layouts):
+                        shard.add(rows, features)
+                    shard.skip(batch.skipped)
+                    if part.stop == store.numbers(number).stop:
+                        shard.finish()
+                    bar.update(len(part))
+        finally:
+            # an exception that someone keeps, as a notebook does, would keep the workers too
+            getattr(loaded, "_shutdown_workers", bool)()
 
 
 def _parts(numbers: range, size: int) -> list[range]:
@@ -216,6 +231,11 @@ def _checked(model: Any, blocks: str | Iterable[str], reduce: str | None, on_err
         if clash:
             raise ConfigError(f"A column is called {clash[0]!r} already: choose another block, or reduce=None.")
     return model, names
+
+
+def _raise(problem: ClassyKitError | None) -> None:
+    if problem is not None:
+        raise problem
 
 
 def _check_number(what: str, number: Any, least: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,7 +64,7 @@ class Extraction:
         import pandas
 
         if self._store.pooled:
-            return self.open().to_table().to_pandas()
+            return self._table().to_pandas()
         rows = [row for note in self._notes for row in note["rows"]]
         table = pandas.DataFrame(rows, columns=list(COLUMNS))
         return table if self._store.manifest["label"] else table.drop(columns="label")
@@ -75,14 +77,21 @@ class Extraction:
         """
         if not self._store.pooled:
             files = self._store.files.items()
-            return {block: np.load(self.path / name, mmap_mode="r") for block, name in files}
-        pyarrow()  # says what to install
-        from pyarrow.dataset import dataset
+            with self._readable():
+                return {block: np.load(self.path / name, mmap_mode="r") for block, name in files}
+        pa, _ = pyarrow()
+        from pyarrow.dataset import FileSystemDataset, ParquetFileFormat, dataset
 
-        files = [str(self._store.part(shard)) for shard in self._shards]
-        if not files:
+        paths = [self._store.part(shard) for shard in self._shards]
+        if not paths:
             raise StateError(f"{self.path} holds no features yet: none of {self.images:,} images is done.")
-        return dataset(files, format="parquet")
+        try:
+            str(self.path).encode()
+        except UnicodeEncodeError:  # a path that pyarrow does not open by itself
+            read = ParquetFileFormat()
+            parts = [read.make_fragment(pa.PythonFile(path.open("rb"))) for path in paths]
+            return FileSystemDataset(parts, parts[0].physical_schema, read)
+        return dataset(list(map(str, paths)), format="parquet")
 
     def array(self, block: str | None = None) -> np.ndarray:
         """The features of one block (default: the only one).
@@ -101,19 +110,36 @@ class Extraction:
             )
         if not self._store.pooled:
             return self.open()[block]
-        column = self.open().to_table(columns=[block]).column(block)
+        column = self._table([block]).column(block)
         parts = [np.asarray(chunk.flatten()) for chunk in column.chunks]
         return np.concatenate(parts).reshape(-1, *self.blocks[block])
 
+    def _table(self, columns: list[str] | None = None) -> Any:
+        with self._readable():
+            return self.open().to_table(columns=columns)
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except StateError:
+            raise
+        except (OSError, ValueError, EOFError) as error:  # pyarrow's own are of these kinds
+            raise StateError(
+                f"A part of {self.path} is damaged ({error}): the same call of extract finds it, and makes it again."
+            ) from error
+
     @cached_property
     def _notes(self) -> list[dict[str, Any]]:
-        return [self._store.note(shard) for shard in self._shards]
+        notes = self._store.notes()
+        return [notes[shard] for shard in self._shards]
 
     def __str__(self) -> str:
         of = ", ".join(f"{block} ({shape_text(shape)})" for block, shape in self.blocks.items())
         kind = f"pooled with {self._store.manifest['reduce']}, Parquet" if self._store.pooled else "whole, .npy"
         partly = "" if self.complete else f" (not complete: {self.done:,} of {self.images:,} done)"
         skipped = f"; {len(self.skipped):,} could not be read: see .skipped" if self.skipped else ""
-        return f"Features of {len(self):,} images{partly} in {self.path}: {of}; {kind}{skipped}"
+        path = os.fsencode(self.path).decode(errors="replace")  # names of files need not be text
+        return f"Features of {len(self):,} images{partly} in {path}: {of}; {kind}{skipped}"
 
     __repr__ = __str__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from classykit.errors import ClassyKitError, DeviceError
+from classykit.errors import ClassyKitError, DeviceError, warn
 from classykit.extracting.feature_layout import FeatureLayout, layouts
 from classykit.extracting.feature_shard import label_type
 from classykit.extracting.feature_source import Batch, ItemInfo
@@ -106,4 +105,4 @@ def _no_room(place: Place, error: BaseException) -> ClassyKitError:
 
 
 def _warn(what: str) -> None:
-    warnings.warn(what + ".", RuntimeWarning, stacklevel=5)
+    warn(what + ".", RuntimeWarning)

@@ -62,7 +62,9 @@ class Shard:
                 for name in store.files.values():
                     with open(store.path / name, "rb+") as file:
                         os.fsync(file.fileno())
-            note = {"images": len(self.rows), "skipped": self.skipped}
+            names = [store.part(self.number).name] if store.pooled else store.files.values()
+            files = [store.describe(name, self.number) for name in names]
+            note = {"images": len(self.rows), "skipped": self.skipped, "files": files}
             if not store.pooled:
                 note["rows"] = self.rows
             with replacing(store.note_of(self.number)) as file:

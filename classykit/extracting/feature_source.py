@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -16,8 +17,8 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
 from classykit.errors import ConfigError, ImageError
-from classykit.extracting.digests import digest_of
-from classykit.extracting.picture_folder import Folder
+from classykit.extracting.digests import digest_of, digest_of_file
+from classykit.extracting.picture_folder import SAMPLED, Folder
 from classykit.images import Preprocessing
 from classykit.inputs import preprocess
 
@@ -98,6 +99,11 @@ class Items(Dataset):
                 f"its __getitem__ has run out."
             ) from error
 
+    @property
+    def labels_are_folders(self) -> bool:
+        """Whether pictures lie in sub-folders, whose names are their labels."""
+        return isinstance(self.data, Folder) and any("/" in name for name in self.data.ids)
+
     def first(self) -> tuple[ItemInfo, torch.Tensor]:
         """The first image that can be read."""
         reason = ""
@@ -135,10 +141,12 @@ class Items(Dataset):
     def _sampled(self) -> tuple[str, bool]:
         """(a fingerprint of the first, middle and last item, whether they are pictures to be prepared)
 
-        Items that differ from one reading to the next, for all that the seed is the same, do not count.
+        In a list, whose items cost nothing, of more of them; of paths, of what is in the files too. Items that differ
+        from one reading to the next, for all that the seed is the same, do not count.
         """
         found, pictures = [], False
-        for index in sorted({0, len(self) // 2, len(self) - 1}):
+        many = SAMPLED if isinstance(self.data, (list, tuple)) else 3
+        for index in sorted({i * (len(self) - 1) // (many - 1) for i in range(many)}):
             readings = []
             for _ in range(2):
                 with _same_luck():
@@ -148,7 +156,7 @@ class Items(Dataset):
                         readings.append("unreadable")
                         continue
                 pictures = pictures or _is_picture(value)
-                readings.append(digest_of([row.id, row.label, value]))
+                readings.append(digest_of([row.id, row.label, value, _content(value)]))
             found.append(readings[0] if readings[0] == readings[1] else "random")
         return digest_of(found), pictures
 
@@ -182,6 +190,51 @@ class Items(Dataset):
             f"Item {index} has a {type(value).__name__} where its input should be: a tensor as the model takes it, "
             f"without a batch dimension, or a picture (a path, a PIL image, an array). Of a dict, say key=... ."
         )
+
+
+def _content(value: Any) -> bytes:
+    """What is in the file, where an item is the path of one."""
+    if not isinstance(value, (str, os.PathLike)):
+        return b""
+    try:
+        return digest_of_file(value)
+    except (OSError, ValueError):  # none, or no path at all: the name of a sample
+        return b""
+
+
+class WorkerDied(Exception):
+    """A process that reads items was killed, or has crashed."""
+
+
+@contextmanager
+def watched(loader: Any) -> Iterator[None]:
+    """Within the block the death of one of a loader's workers is a `WorkerDied`, whatever it made fail."""
+    try:
+        yield
+    except Exception as error:
+        died = _death_of(loader, error)
+        if died is None:
+            raise
+        raise WorkerDied(died) from error
+
+
+def _death_of(loader: Any, error: BaseException) -> str | None:
+    """How one of a loader's workers died; None where none did."""
+    # by the time that a connection is found broken, the system may not have said yet that its other end is dead
+    patience = time.monotonic() + (1 if isinstance(error, (OSError, EOFError)) else 0)
+    while True:
+        code = next((worker.exitcode for worker in getattr(loader, "_workers", ()) if worker.exitcode), None)
+        if code is not None:
+            return f"killed by signal {-code}" if code < 0 else f"with exit code {code}"
+        if time.monotonic() >= patience:
+            break
+        time.sleep(0.02)
+    told: BaseException | None = error  # torch raises an error of its own, wherever the main process is just then
+    while told is not None:
+        if isinstance(told, RuntimeError) and str(told).startswith("DataLoader worker (pid"):
+            return str(told).strip().removesuffix(".")
+        told = told.__cause__ or told.__context__
+    return None
 
 
 def _check(data: Any) -> None:

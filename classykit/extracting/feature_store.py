@@ -13,6 +13,8 @@ import math
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,12 @@ import numpy as np
 
 from classykit import formats
 from classykit.errors import DeviceError, StateError
-from classykit.extracting.disk import TEMPORARY, explained, pyarrow, replacing
+from classykit.extracting.disk import TEMPORARY, checksum, explained, pyarrow, replacing
 from classykit.extracting.feature_layout import FeatureLayout
 
 # Readers of a folder of Parquet files pass over names that begin with _ or a dot
 MANIFEST, DONE = "_manifest.json", "_done"
+LOCK = ".lock"  # in DONE, for who writes
 COLUMNS = ("index", "id", "label")
 
 
@@ -49,7 +52,7 @@ class Store:
         if not (path / MANIFEST).exists():
             if path.exists() and not path.is_dir():
                 raise StateError(f"{path} is a file: name a folder to write the features to.")
-            others = sorted(p.name for p in path.iterdir() if not p.name.startswith(TEMPORARY)) if path.exists() else []
+            others = sorted(p.name for p in _of_others(path)) if path.exists() else []
             if others:
                 raise StateError(
                     f"{path} holds other things ({', '.join(others[:5])}{', ...' if len(others) > 5 else ''}), no "
@@ -75,7 +78,7 @@ class Store:
         )
 
     def create(self) -> None:
-        """Make the folder and what has to be there before the first shard; what is there already stays."""
+        """Make the folder and what has to be there before the first shard; what is there already, and sound, stays."""
         if self.pooled:
             pyarrow()
         with explained(self.path, "make the folder"):
@@ -86,15 +89,31 @@ class Store:
                     file.write(json.dumps(self.manifest, indent=1).encode())
             (self.path / DONE).mkdir(exist_ok=True)  # not before the manifest, which says whose folder this is
             for block, name in {} if self.pooled else self.files.items():
-                if not (self.path / name).exists():
-                    if self.done():
-                        raise StateError(
-                            f"{self.path / name} is gone, and part of it was done: put it back, or delete the folder "
-                            f"and begin again."
-                        )
-                    layout, temporary = self.layouts[block], self.path / f"{TEMPORARY}{name}"
-                    np.lib.format.open_memmap(temporary, "w+", layout.dtype, (self.images, *layout.shape))
-                    os.replace(temporary, self.path / name)
+                if not (self.path / name).exists() and self.notes():
+                    raise StateError(
+                        f"{self.path / name} is gone, and part of it was done: put it back, or delete the folder "
+                        f"and begin again."
+                    )
+                self._lay_out(self.path / name, self.layouts[block])
+            for shard in set(self.notes()) - set(self.sound()):
+                self.note_of(shard).unlink()  # not done, then
+
+    def _lay_out(self, path: Path, layout: FeatureLayout) -> None:
+        """Make an .npy file for all images; one that was cut short, or has lost its beginning, is mended."""
+        shape = (self.images, *layout.shape)
+        with suppress(OSError, ValueError, EOFError):
+            there = np.load(path, mmap_mode="r")
+            if (there.shape, there.dtype.str) == (shape, np.dtype(layout.dtype).str):
+                return
+        blank = path.with_name(f"{TEMPORARY}{path.name}")
+        start = np.lib.format.open_memmap(blank, "w+", layout.dtype, shape).offset
+        if path.exists():
+            with open(blank, "rb") as new, open(path, "rb+") as file:
+                file.write(new.read(start))
+                file.truncate(blank.stat().st_size)
+            blank.unlink()
+        else:
+            os.replace(blank, path)
 
     def _check_room(self) -> None:
         of_one = sum(math.prod(f.shape) * np.dtype(f.dtype).itemsize for f in self.layouts.values())
@@ -114,13 +133,59 @@ class Store:
         return range(-(-self.images // self.size))
 
     def done(self) -> list[int]:
-        """The shards that are done, in order."""
-        noted = sorted(int(p.stem) for p in (self.path / DONE).glob("[0-9]*.json"))
-        return [shard for shard in noted if self.part(shard).exists()] if self.pooled else noted
+        """The shards that are done, in order: there is a note of them, and the files are there, at their length."""
+        return [shard for shard, note in self.notes().items() if all(self._there(*file) for file in note["files"])]
 
-    def note(self, shard: int) -> dict[str, Any]:
-        """What was noted when a shard was done."""
-        return json.loads(self.note_of(shard).read_text())
+    def sound(self) -> list[int]:
+        """Of those that are `done`, the shards whose numbers are those that were written.
+
+        Files that were written to since the last note are read, to tell.
+        """
+        notes = self.notes()
+        last: dict[str, int] = {}
+        for note in notes.values():
+            for name, _, time, _ in note["files"]:
+                last[name] = max(last.get(name, 0), time)
+        untouched = {n for n, time in last.items() if (p := self.path / n).exists() and p.stat().st_mtime_ns == time}
+
+        def is_sound(shard: int) -> bool:
+            try:
+                files = notes[shard]["files"]
+                return all(name in untouched or self._checksum(name, shard) == sum for name, _, _, sum in files)
+            except (OSError, ValueError, EOFError):  # it cannot even be read
+                return False
+
+        return [shard for shard in self.done() if is_sound(shard)]
+
+    def _checksum(self, name: str, shard: int) -> int:
+        """Of what a file has of a shard."""
+        if self.pooled:
+            return checksum(self.path / name)
+        block = next(block for block, file in self.files.items() if file == name)
+        of_one = math.prod(self.layouts[block].shape) * np.dtype(self.layouts[block].dtype).itemsize
+        start, numbers = self.offsets[block], self.numbers(shard)
+        return checksum(self.path / name, start + numbers.start * of_one, start + numbers.stop * of_one)
+
+    def describe(self, name: str, shard: int) -> tuple[str, int, int, int]:
+        """Of a file with numbers of a shard: (its name, its size, when it was written to, a checksum of the shard)."""
+        about = os.stat(self.path / name)
+        return name, about.st_size, about.st_mtime_ns, self._checksum(name, shard)
+
+    def _there(self, name: str, size: int, *_: int) -> bool:
+        path = self.path / name
+        return path.exists() and path.stat().st_size == size
+
+    def notes(self) -> dict[int, dict[str, Any]]:
+        """{shard: what was noted when it was done}, in order; notes that are damaged are none."""
+        found = {}
+        for path in sorted((self.path / DONE).glob("[0-9]*.json"), key=lambda path: int(path.stem)):
+            try:
+                note = json.loads(path.read_text())
+                files = [(str(name), *map(int, facts)) for name, *facts in note.get("files", ())]
+                found[int(path.stem)] = note | {"skipped": list(note["skipped"]), "files": files}
+            except (OSError, ValueError, TypeError, LookupError, AttributeError):
+                continue
+        return found
 
     def part(self, shard: int) -> Path:
         """The Parquet file of a shard."""
@@ -151,12 +216,20 @@ class Store:
                 text = io.TextIOWrapper(file, "utf-8", newline="")
                 lines = csv.writer(text, lineterminator="\n")
                 lines.writerow([*COLUMNS, "skipped"])
-                for shard in self.done():
-                    note = self.note(shard)
+                notes = self.notes()
+                for note in (notes[shard] for shard in self.done()):
                     rows = [(*row, None) for row in note["rows"]]
                     rows += [(index, name, None, reason) for index, name, reason in note["skipped"]]
                     lines.writerows(sorted(rows, key=lambda row: row[0]))
                 text.detach()  # writes what it holds, and leaves the file open
+
+
+def _of_others(path: Path) -> Iterator[Path]:
+    """What is in a folder and was not left there by an extraction that came to nothing."""
+    for inside in path.iterdir():
+        ours = inside.name == DONE and inside.is_dir() and all(p.name == LOCK for p in inside.iterdir())
+        if not ours and not inside.name.startswith(TEMPORARY):
+            yield inside
 
 
 def _file_names(blocks: Any) -> dict[str, str]:

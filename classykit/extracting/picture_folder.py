@@ -11,12 +11,12 @@ from typing import Any
 from torch.utils.data import Dataset
 
 from classykit.errors import ImageError
+from classykit.extracting.digests import digest_of_file
 
 #: The files that a folder of pictures is searched for, in small or capital letters.
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 
 SAMPLED = 256  # files whose content is looked at, to tell one folder from another
-END = 4096  # bytes of each of their ends
 
 
 class Folder(Dataset):
@@ -58,19 +58,11 @@ class Folder(Dataset):
         for i, name in enumerate(self.ids):
             try:
                 size = str(os.stat(self.root / name).st_size)
-                inside = _ends(self.root / name) if i % step == 0 else b""
+                inside = digest_of_file(self.root / name) if i % step == 0 else b""
             except OSError:
                 size, inside = "gone", b""
             digest.update(f"{name}\0{size}\0".encode(errors="surrogateescape") + inside)
         return digest.hexdigest()
-
-
-def _ends(path: Path) -> bytes:
-    """A digest of a file's beginning and end, where pictures of one size differ."""
-    with open(path, "rb") as file:
-        head = file.read(END)
-        file.seek(max(file.seek(0, os.SEEK_END) - END, 0))
-        return hashlib.sha256(head + file.read(END)).digest()
 
 
 def _pictures(root: Path) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +12,7 @@ from torch import nn
 
 from classykit.configs import without_ignored
 from classykit.contexts import verb
-from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError, first_line
+from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError, first_line, warn
 from classykit.features import IN_WORDS, Features, main_tensor, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
 from classykit.memory import refuse_weights_of
@@ -174,11 +173,9 @@ def _check_fit(
             raise HeadError(why) from None
         sides = zip(needed, features.spatial, input_shape[1:], strict=True)
         least = (input_shape[0], *(max(math.ceil(n * side / has), side) for n, has, side in sides))
-        warnings.warn(
+        warn(
             f"{why}. That is what inputs of {shape_text(input_shape)} give it; from about {shape_text(least)} on it "
-            "works, so it is attached.",
-            UserWarning,
-            stacklevel=2,
+            "works, so it is attached."
         )
 
 

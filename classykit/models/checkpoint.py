@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from classykit.archives import bloated
 from classykit.errors import ClassyKitError, ConfigError, StateError
 from classykit.images import Preprocessing
 from classykit.models.classy_model import ClassyModel
@@ -139,6 +140,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """(what describes the model, its tensors) of a checkpoint file of either kind."""
     try:
         if path.suffix in _PICKLED:
+            if (problem := bloated(path)) is not None:
+                raise StateError(f"{path} is not read: {problem}.")
             whole = torch.load(path, map_location="cpu", weights_only=True)
             text, tensors = whole["classykit"], whole["state"]
         else:

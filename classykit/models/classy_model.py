@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import re
-import warnings
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, ClassVar
@@ -14,7 +13,7 @@ import torch
 from torch import nn
 
 from classykit.configs import Config, read_config, without_ignored
-from classykit.errors import BlockError, ConfigError, HeadError, StateError
+from classykit.errors import BlockError, ConfigError, HeadError, StateError, warn
 from classykit.features import Features
 from classykit.heads.classy_head import ClassyHead
 from classykit.inputs import example_of, input_shape_of, preprocessing_of
@@ -408,12 +407,10 @@ class ClassyModel(nn.Module):
             vars(module)["_compiled_call_impl"] = None
         self._set_aside += found
         if found:
-            warnings.warn(
+            warn(
                 f"{type(found[0][0]).__name__} was compiled in place (module.compile()), and compiled code does not "
                 "run heads that are attached later: while there are heads it runs as it was written. Compile it again "
-                "to have it compiled with its heads.",
-                UserWarning,
-                stacklevel=4,
+                "to have it compiled with its heads."
             )
 
     # ---- state ----

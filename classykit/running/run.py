@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from torch import nn
 
 from classykit.contexts import verb
-from classykit.errors import ConfigError, DeviceError, Interrupted, ShapeError
+from classykit.errors import ConfigError, DeviceError, Interrupted, ShapeError, warn
 from classykit.meta import dtype_of
 from classykit.running.batches import Batches
 from classykit.running.engine import Engine, Run, join
@@ -93,7 +92,7 @@ def run(
         again = Engine(model, replace(place, dtype=own), names, on_block, trunk)
         done = _passes(again, source, fitting, notes, _bar(len(source), progress))
         note = f"It does not run in {short(place.dtype)}, but in its own {short(own)}"
-        warnings.warn(f"{note}.", RuntimeWarning, stacklevel=2)
+        warn(f"{note}.", RuntimeWarning)
         return replace(done, notes=(*done.notes, note))
 
 
@@ -137,4 +136,4 @@ def _bar(total: int, progress: bool) -> Any:
 
 def _say(notes: list[str], what: str) -> None:
     notes.append(what)
-    warnings.warn(what + ".", RuntimeWarning, stacklevel=3)
+    warn(what + ".", RuntimeWarning)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from classykit.archives import bloated
 from classykit.errors import WeightsError
 
 
@@ -34,7 +35,11 @@ def read_file(path: Path) -> dict[str, Any]:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}
                 about = (file.metadata() or {}).get("classykit")
             return tensors if about is None else {"classykit": about, "state": tensors}
+        if (problem := bloated(path)) is not None:
+            raise WeightsError(f"{path} is not read: {problem}.")
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except WeightsError:
+        raise
     except SafetensorError as error:
         raise WeightsError(f"{path} is damaged, or no safetensors file: {error}. Get it again.") from None
     except pickle.UnpicklingError as error:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 
-from classykit.errors import WeightsError, suggest
+from classykit.errors import WeightsError, suggest, warn
 
 log = logging.getLogger(__name__)
 
@@ -63,11 +62,9 @@ def unprefixed(state: State, known: Callable[[State], bool], what: str) -> State
     left = [key for key in state if not key.startswith(prefix)]
     log.info("%s: the keys begin with %r, which was taken off", what, prefix)
     if left:
-        warnings.warn(
+        warn(
             f"{what}: the {len(inner)} tensors under {prefix!r} were taken, and {len(left)} others were left out, such "
-            f"as {left[0]!r}.",
-            UserWarning,
-            stacklevel=2,
+            f"as {left[0]!r}."
         )
     return inner
 
@@ -103,11 +100,9 @@ def _chosen(found: Mapping[str, State], what: str, which: str | None) -> str:
             raise WeightsError(f"{what} has no weights {which!r}.{suggest(which, known)} It has {', '.join(known)}.")
         return keys[0]
     if raw and averaged:
-        warnings.warn(
+        warn(
             f"{what} has weights under {raw[0]!r} and their running average under {averaged[0]!r}: the average was "
-            'taken. which="raw" takes the others.',
-            UserWarning,
-            stacklevel=3,
+            'taken. which="raw" takes the others.'
         )
     return (averaged or raw)[0]
 

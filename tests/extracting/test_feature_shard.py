@@ -62,6 +62,8 @@ def test_the_note_of_whole_features_names_the_images(shard):
     new.add([ItemInfo(3, "three", 2), ItemInfo(4, "four")], features([1, 2], [3, 4]))
     new.finish()
     note = json.loads(new.store.note_of(1).read_text())
+    ((name, size, _, _),) = note.pop("files")
+    assert (new.store.path / name).stat().st_size == size
     assert note == {"images": 2, "skipped": [], "rows": [[3, "three", 2.0], [4, "four", None]]}
 
 

@@ -1,6 +1,10 @@
 """classykit.extracting.feature_source: what is read, of which kind, and what is left out."""
 
 import errno
+import os
+import signal
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 import classykit as ck
-from classykit.errors import ConfigError, ImageError, StateError
+from classykit.errors import ConfigError, DeviceError, ImageError, StateError
 from classykit.extracting.feature_source import Items
 
 
@@ -128,3 +132,64 @@ def test_an_item_that_raises_stop_iteration_is_named():
     assert items[4][1].shape == (3, 8, 8)
     with pytest.raises(ConfigError, match="Item 5 of the dataset, a Running, raised StopIteration"):
         items[5]
+
+
+class TestContent:
+    """Whether a dataset is the one that was read before is told by what is in it."""
+
+    def fingerprint(self, data):
+        return Items(data, None).describe()["content"]
+
+    def test_other_pictures_under_the_same_paths(self, tmp_path):
+        paths = [tmp_path / f"{i}.bmp" for i in range(9)]
+        for path in paths:
+            Image.new("RGB", (300, 300), "white").save(path)
+        for data in (paths, [(str(p), 3) for p in paths], tuple(paths)):
+            before = self.fingerprint(data)
+            assert self.fingerprint(data) == before
+            spotted = Image.new("RGB", (300, 300), "white")
+            spotted.paste("red", (0, 100, 300, 200))  # its beginning and its end are as they were
+            spotted.save(paths[3])
+            assert self.fingerprint(data) != before
+            Image.new("RGB", (300, 300), "white").save(paths[3])
+
+    def test_paths_that_lead_nowhere(self):
+        assert self.fingerprint(["gone.png", "cat", "a\0b"]) != self.fingerprint(["gone.png", "cat", "a\0c"])
+
+
+def test_a_worker_that_dies(tmp_path, small):
+    class Deadly(Dataset):
+        def __len__(self):
+            return 12
+
+        def __getitem__(self, i):
+            if i == 9 and not (tmp_path / "spare").exists():
+                while len(list((tmp_path / "out").glob("part*"))) < 2:
+                    time.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return torch.full((3, 32, 32), i / 12)
+
+    keys = {"workers": 1, "batch_size": 2, "shard_size": 2}
+    with pytest.raises(DeviceError, match=r"A worker.* died \(.*[4-8] of 12 images are in .*same call goes on"):
+        run(small[0], Deadly(), "block0-0", tmp_path / "out", **keys)
+    (tmp_path / "spare").touch()
+    found = run(small[0], Deadly(), "block0-0", tmp_path / "out", **keys)
+    assert found.complete and list(found.to_pandas()["index"]) == list(range(12))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names of files are text")
+def test_names_that_are_no_utf8(tmp_path, small):
+    folder, out = os.fsencode(tmp_path) + b"/\xe9t\xe9", os.fsencode(tmp_path) + b"/\xff"
+    os.mkdir(folder)
+    os.mkdir(folder + b"/\xfe")
+    Image.new("RGB", (9, 9)).save(tmp_path / "ok.png")
+    for name in (b"/\xe9.png", b"/\xfe/\xfd.png"):
+        os.link(tmp_path / "ok.png", folder + name)
+    with open(folder + b"/\xe8.png", "wb") as file:
+        file.write(b"none")
+    for reduce in ("mean", None):
+        with pytest.warns(RuntimeWarning, match="1 of 3 images"):
+            found = run(small[0], os.fsdecode(folder), "block0-0", os.fsdecode(out) + str(reduce), reduce=reduce)
+        assert len(found) == 2 and found.skipped[0].id == "\ufffd.png" and "cannot be read" not in str(found)
+        assert list(found.to_pandas()["id"]) == ["\ufffd.png", "\ufffd/\ufffd.png"]
+        str(found).encode()

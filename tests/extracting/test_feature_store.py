@@ -1,12 +1,13 @@
 """classykit.extracting.feature_store: the folder of features: of which run it is, and what it holds."""
 
 import csv
+import os
 import shutil
 
 import numpy as np
 import pytest
 import torch
-from extractions import run
+from extractions import BOTH, run
 from torch import nn
 
 import classykit as ck
@@ -91,3 +92,67 @@ def test_what_will_not_fit_is_refused(small, tmp_path, monkeypatch):
     with pytest.raises(DeviceError, match=r'take .* has 1.00 kB free.*reduce="mean"'):
         run(*small, "block0-0", tmp_path, reduce=None)
     assert not list(tmp_path.rglob("*.npy")) and not (tmp_path / "_manifest.json").exists()
+
+
+def cut_short(path):
+    os.truncate(path, path.stat().st_size * 2 // 3)
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def a_bit_flipped(path):
+    with open(path, "rb+") as file:
+        file.seek(-70, os.SEEK_END)
+        byte = file.read(1)[0]
+        file.seek(-1, os.SEEK_CUR)
+        file.write(bytes([byte ^ 1]))
+
+
+def without_its_beginning(path):
+    with open(path, "rb+") as file:
+        file.write(bytes(40))
+
+
+@BOTH
+@pytest.mark.parametrize("damage", [cut_short, emptied, a_bit_flipped, without_its_beginning])
+def test_a_damaged_part_is_found_and_made_again(damage, reduce, small, tmp_path):
+    model, x = small[0], torch.rand(12, 3, 32, 32)
+    keys = {"reduce": reduce, "shard_size": 4, "batch_size": 4}
+    wanted = run(model, x, "block0-0", tmp_path, **keys).array().copy()
+    part = tmp_path / ("block0-0.npy" if reduce is None else "part-00002.parquet")
+    times = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("_done/0*.json")}
+    damage(part)
+    found = run(model, x, "block0-0", tmp_path, **keys)
+    assert found.complete and np.array_equal(found.array(), wanted)
+    again = {p.name for p in tmp_path.glob("_done/0*.json") if p.stat().st_mtime_ns != times[p.name]}
+    numbers_are_there = damage is without_its_beginning and reduce is None
+    assert again == set() if numbers_are_there else "00002.json" in again
+    if damage is a_bit_flipped:
+        assert again == {"00002.json"}, "what is sound is not made again"
+    times = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")}
+    run(model, x, "block0-0", tmp_path, **keys)
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*")} == times, "all is done"
+
+
+def test_a_damaged_part_is_said_when_it_is_read(begun):
+    found, _, _ = begun
+    a_bit_flipped(found.path / "part-00001.parquet")
+    cut = (found.path / "part-00001.parquet").stat().st_size
+    (found.path / "part-00001.parquet").write_bytes(bytes(cut))
+    for read in (found.to_pandas, found.array):
+        with pytest.raises(StateError, match=r"A part of .* is damaged .*makes it again"):
+            read()
+
+
+@pytest.mark.parametrize(
+    "note", ["", "{", "[1, 2]", "{}", '{"images": "two"}', '{"images": 2, "skipped": [], "files": 3}']
+)
+def test_a_damaged_note_is_none(note, begun):
+    found, model, x = begun
+    before = found.array()
+    (found.path / "_done/00001.json").write_text(note)
+    assert Extraction(found.path).done == 4
+    again = run(model, x, "block0-0", found.path)
+    assert again.complete and np.array_equal(again.array(), before)
