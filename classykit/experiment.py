@@ -66,6 +66,8 @@ class Experiment:
         for name in ("image", "device", "block", "clip", "adopted"):
             if not isinstance(getattr(self, name), (str, type(None))):
                 raise ConfigError(f"{name} is a text, not {getattr(self, name)!r}.")
+        if type(self.pretrained) is not bool:
+            raise ConfigError(f"pretrained is True or False, not {self.pretrained!r}.")
         shape = self.input_shape
         if shape is not None and not (isinstance(shape, (list, tuple)) and all(type(n) is int for n in shape)):
             raise ConfigError(f"input_shape is a tuple of sizes, not {shape!r}.")

@@ -10,17 +10,20 @@ import io
 import os
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from classykit.errors import ImageError, suggest
 from classykit.samples import SampleImage, all_samples, sample_images
 
 __all__ = ["MAX_PIXELS", "load_image"]
+
+BAND = 2**18  # pixels of a large picture that are converted at a time: as many as the processor's cache holds
 
 #: Larger pictures are refused before they are decoded: no vision model looks at more, and a file of a few
 #: kilobytes can claim any size.
@@ -63,7 +66,7 @@ def load_image(source: Any) -> Image.Image:
         if isinstance(source, os.PathLike):
             return _from_path(Path(source))
         if isinstance(source, Image.Image):
-            return _to_rgb(source, f"the {source.mode} image")
+            return _upright(_to_rgb(source, f"the {source.mode} image"), _orientation(source))
         if isinstance(source, (bytes, bytearray, memoryview)):
             return _from_bytes(bytes(source), "the data")
         if isinstance(source, torch.Tensor):
@@ -190,11 +193,30 @@ def _decode(file: Any, what: str) -> Image.Image:
     with image:
         if image.format == "EPS":  # Pillow would start Ghostscript on it
             raise _bad(what, "is an EPS drawing: export it as PNG.")
-        return _to_rgb(image, what)
+        picture, orientation = _to_rgb(image, what), _orientation(image)
+    del image  # of a large one there is no room for a third copy
+    return _upright(picture, orientation)
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the camera was held, as EXIF counts it; 1 for upright."""
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # damaged EXIF beside sound pixels: show them as they lie
+        return 1
+
+
+def _upright(picture: Image.Image, orientation: int) -> Image.Image:
+    if orientation == 1:
+        return picture
+    picture.getexif()[ExifTags.Base.Orientation] = orientation
+    upright = ImageOps.exif_transpose(picture)
+    upright.info = {}
+    return upright
 
 
 def _to_rgb(image: Image.Image, what: str) -> Image.Image:
-    """A new, upright, 8-bit RGB picture; `image` keeps its pixels, mode and frame."""
+    """A new 8-bit RGB picture, as it lies; `image` keeps its pixels, mode and frame."""
     _check_size(image.width, image.height, what)
     try:
         image.load()
@@ -205,41 +227,75 @@ def _to_rgb(image: Image.Image, what: str) -> Image.Image:
             f"{image.height}, but the pixels cannot be read ({error}). Copy or download it again.",
         ) from error
     try:
-        image = ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF beside sound pixels: show them as they lie
-        pass
-    try:
         if image.mode == "F" or image.mode.startswith("I"):
-            return _grey_to_rgb(image, what)
-        if image.mode == "La":  # Pillow takes it to LA and no further
-            image = image.convert("LA")
-        # PNG can name one colour transparent without an alpha channel.
-        if image.mode in ("LA", "PA", "P", "RGBA", "RGBa") or "transparency" in image.info:
-            picture = image.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-        else:
-            picture = image.convert("RGB")
+            return _by_bands(image.size, _grey(image, what))
+        return _by_bands(image.size, lambda top, bottom: _flat(image.crop((0, top, image.width, bottom))))
     except (ValueError, OSError) as error:
+        if isinstance(error, ImageError):
+            raise
         raise _bad(what, f"has mode {image.mode}, not convertible to RGB: {error}.") from error
-    # A bare copy: no EXIF, colour profile or transparency entry that no longer describes the pixels.
-    return Image.frombytes("RGB", picture.size, picture.tobytes())
 
 
-def _grey_to_rgb(image: Image.Image, what: str) -> Image.Image:
-    """A picture with more than 8 bits of grey, scaled to 8."""
-    values = np.array(image, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise _bad(what, f"holds {_count_non_finite(values)} values that are NaN or infinite.")
-    low, high = float(values.min()), float(values.max())
-    if image.mode.startswith("I;16"):
-        values /= 257  # 65535 / 255
-    elif low >= 0 and high <= 1 and image.mode == "F":
-        values *= 255
-    elif low >= 0 and high <= 65535:
-        values /= 257 if high > 255 else 1
-    else:
-        values = (values - low) / (high - low) * 255 if high > low else np.full_like(values, 128)
-    return Image.fromarray(np.rint(values).astype(np.uint8)).convert("RGB")
+def _by_bands(size: tuple[int, int], band: Callable[[int, int], Image.Image]) -> Image.Image:
+    """A picture put together from its bands of rows, ``band(top, bottom)`` each: a large one has no room for copies.
+
+    It is bare: no EXIF, colour profile or transparency entry that no longer describes the pixels.
+    """
+    width, height = size
+    picture = Image.new("RGB", size)
+    rows = max(BAND // width, 1)
+    for top in range(0, height, rows):
+        picture.paste(band(top, min(top + rows, height)), (0, top))
+    return picture
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """In RGB, what is transparent on white."""
+    if image.mode == "La":  # Pillow takes it to LA and no further
+        image = image.convert("LA")
+    # PNG can name one colour transparent without an alpha channel.
+    if image.mode in ("LA", "PA", "P", "RGBA", "RGBa") or "transparency" in image.info:
+        picture = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    return image.convert("RGB")
+
+
+def _grey(image: Image.Image, what: str) -> Callable[[int, int], Image.Image]:
+    """The bands of a picture with more than 8 bits of grey, scaled to 8 by what all of it holds."""
+
+    def values(top: int, bottom: int) -> np.ndarray:
+        return np.array(image.crop((0, top, image.width, bottom)), dtype=np.float64)
+
+    low, high = _range_of(values, image.size, what)
+
+    def band(top: int, bottom: int) -> Image.Image:
+        scaled = values(top, bottom)
+        if image.mode.startswith("I;16"):
+            scaled /= 257  # 65535 / 255
+        elif low >= 0 and high <= 1 and image.mode == "F":
+            scaled *= 255
+        elif low >= 0 and high <= 65535:
+            scaled /= 257 if high > 255 else 1
+        else:
+            scaled = (scaled - low) / (high - low) * 255 if high > low else np.full_like(scaled, 128)
+        return Image.fromarray(np.rint(scaled).astype(np.uint8)).convert("RGB")
+
+    return band
+
+
+def _range_of(
+    values: Callable[[int, int], np.ndarray], size: tuple[int, int], what: str, cure: str = ""
+) -> tuple[float, float]:
+    """(the lowest, the highest) of all bands; ImageError where one is NaN or infinite."""
+    width, height = size
+    rows = max(BAND // width, 1)
+    bands = [(top, min(top + rows, height)) for top in range(0, height, rows)]
+    ends = [(float(part.min()), float(part.max())) for part in (values(*band) for band in bands)]
+    if not np.isfinite(ends).all():
+        parts = [values(*band) for band in bands]
+        odd, of = sum(int((~np.isfinite(part)).sum()) for part in parts), sum(part.size for part in parts)
+        raise _bad(what, f"holds {odd:,} of {of:,} values that are NaN or infinite{cure}.")
+    return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def _from_tensor(tensor: torch.Tensor) -> Image.Image:
@@ -281,43 +337,44 @@ def _from_array(array: np.ndarray, *, channels_first: bool) -> Image.Image:
         raise _bad(what, f"has {array.ndim} axes: give (H, W), (H, W, C) or (C, H, W).")
     height, width, channels = pixels.shape
     _check_size(width, height, what)
-    pixels = _to_uint8(pixels, what)
-    if channels == 1:
-        pixels = pixels[:, :, 0]
-    # fromarray works on a copy of its own here: convert and composite both make new pictures.
-    return _to_rgb(Image.fromarray(np.ascontiguousarray(pixels)), what)
+    to_bytes = _to_bytes(pixels, what)
+
+    def band(top: int, bottom: int) -> Image.Image:
+        part = to_bytes(pixels[top:bottom])
+        return _flat(Image.fromarray(np.ascontiguousarray(part[:, :, 0] if channels == 1 else part)))
+
+    return _by_bands((width, height), band)
 
 
-def _to_uint8(pixels: np.ndarray, what: str) -> np.ndarray:
-    if pixels.dtype == np.uint8:
-        return pixels
-    if pixels.dtype == bool:
-        return pixels.astype(np.uint8) * 255
-    if pixels.dtype == np.uint16:
-        return np.rint(pixels / 257).astype(np.uint8)  # 65535 / 255
-    if pixels.dtype.kind in "iu":
+def _to_bytes(pixels: np.ndarray, what: str) -> Callable[[np.ndarray], np.ndarray]:
+    """What makes uint8 of a part of these pixels; ImageError where none can be made of them."""
+    kind = pixels.dtype
+    if kind == np.uint8:
+        return lambda part: part
+    if kind == np.bool_:
+        return lambda part: part.astype(np.uint8) * 255
+    if kind == np.uint16:
+        return lambda part: ((part.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 / 255, rounded
+    if kind.kind in "iu":
         low, high = int(pixels.min()), int(pixels.max())
         if low < 0 or high > 255:
             raise _bad(
                 what,
-                f"holds {pixels.dtype} from {low} to {high}, where 0..255 is expected: scale it, "
+                f"holds {kind} from {low} to {high}, where 0..255 is expected: scale it, "
                 "or convert 16-bit pictures to uint16.",
             )
-        return pixels.astype(np.uint8)
-    if pixels.dtype.kind != "f":
-        raise _bad(what, f"has dtype {pixels.dtype}: pixels are bool, integers or floats.")
-    if not np.isfinite(pixels).all():
-        raise _bad(
-            what,
-            f"holds {_count_non_finite(pixels)} values that are NaN or infinite: numpy.nan_to_num(x) replaces them.",
-        )
-    low, high = float(pixels.min()), float(pixels.max())
+        return lambda part: part.astype(np.uint8)
+    if kind.kind != "f":
+        raise _bad(what, f"has dtype {kind}: pixels are bool, integers or floats.")
+    height, width, _ = pixels.shape
+    cure = ": numpy.nan_to_num(x) replaces them"
+    low, high = _range_of(lambda top, bottom: pixels[top:bottom], (width, height), what, cure)
     if low < -1e-4 or high > 1 + 1e-4:  # resizing overshoots by rounding errors; more is another scale
         cure = "undo the normalisation with x * std + mean, or use (x - x.min()) / (x.max() - x.min())"
         if low >= 0 and high <= 255:
             cure = "divide it by 255, or pass uint8"
         raise _bad(what, f"holds floats from {low:.4g} to {high:.4g}, where 0..1 is expected: {cure}.")
-    return np.rint(np.clip(pixels.astype(np.float32), 0, 1) * 255).astype(np.uint8)
+    return lambda part: np.rint(np.clip(part.astype(np.float32), 0, 1) * 255).astype(np.uint8)
 
 
 def _check_size(width: int, height: int, what: str) -> None:
@@ -329,10 +386,6 @@ def _check_size(width: int, height: int, what: str) -> None:
             f"is too large: {width:,} x {height:,} = {width * height:,} pixels, and classykit "
             f"takes up to {MAX_PIXELS:,}: scale it down first.",
         )
-
-
-def _count_non_finite(values: np.ndarray) -> str:
-    return f"{int((~np.isfinite(values)).sum()):,} of {values.size:,}"
 
 
 def _names(samples: list[SampleImage]) -> str:

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+import warnings
 import zlib
 from pathlib import Path
 
@@ -16,8 +17,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
+from PIL import Image, ImageOps, PngImagePlugin
 
+from classykit import image_loading
 from classykit.errors import ImageError
 from classykit.images import Preprocessing, load_image
 
@@ -551,3 +553,90 @@ def test_importing_and_loading_import_nothing_heavy():
 def test_a_disk_that_fails():
     with pytest.raises(ImageError, match="cannot be read: Input/output error"):
         load_image("/proc/self/mem")
+
+
+class TestBounded:
+    """Large pictures: refused by their header, or put together from bands."""
+
+    def picture(self, mode, name="png"):
+        rng = np.random.default_rng(0)
+        image = Image.fromarray(rng.integers(0, 256, (37, 23, 4), np.uint8))
+        if mode == "I;16":
+            return Image.fromarray(rng.integers(0, 65536, (37, 23), np.uint16))
+        if mode == "F":
+            return Image.fromarray(rng.random((37, 23), np.float32))
+        return image.convert("RGB").convert(mode) if mode in ("P", "CMYK", "1") else image.convert(mode)
+
+    @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "La", "P", "CMYK", "1", "I;16", "I", "F", "YCbCr"])
+    def test_in_bands_as_in_one_go(self, mode, monkeypatch):
+        image = self.picture(mode)
+        wanted = load_image(image)
+        monkeypatch.setattr(image_loading, "BAND", 50)  # two rows
+        found = load_image(image)
+        assert found.tobytes() == wanted.tobytes() and found.size == wanted.size == (23, 37) and found.info == {}
+
+    @pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16, np.int64, np.float16, np.float32, np.float64])
+    @pytest.mark.parametrize("shape", [(37, 23), (37, 23, 3), (4, 37, 23)])
+    def test_arrays_in_bands_as_in_one_go(self, dtype, shape, monkeypatch):
+        array = np.random.default_rng(0).random(shape)
+        array = (array * np.iinfo(dtype).max if dtype in (np.uint8, np.uint16) else array * 255 if dtype is np.int64
+                 else array > 0.5 if dtype is bool else array).astype(dtype)  # fmt: skip
+        wanted = load_image(array)
+        monkeypatch.setattr(image_loading, "BAND", 50)
+        assert load_image(array).tobytes() == wanted.tobytes()
+        if np.dtype(dtype).kind == "f":
+            array.reshape(-1)[-1] = np.nan
+            with pytest.raises(ImageError, match=rf"1 of {array.size:,} values that are NaN"):
+                load_image(array)
+
+    def test_sixteen_bits_are_rounded_as_by_division(self):
+        every = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+        assert np.array_equal(np.asarray(load_image(every))[..., 0], np.rint(every / 257).astype(np.uint8))
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_the_camera_was_held_otherwise(self, orientation, tmp_path):
+        image, exif = self.picture("RGB"), Image.Exif()
+        exif[0x0112] = orientation
+        image.save(tmp_path / "turned.png", exif=exif)
+        wanted = ImageOps.exif_transpose(Image.open(tmp_path / "turned.png"))
+        found = load_image(tmp_path / "turned.png")
+        assert found.tobytes() == wanted.convert("RGB").tobytes() and found.size == wanted.size
+        assert found.info == {} and not dict(found.getexif())
+
+    @pytest.mark.parametrize("what", ["path", "bytes", "file", "PIL"])
+    def test_too_large_ones_are_refused_by_their_header(self, what, tmp_path, monkeypatch):
+        data = png(12_000, 10_000)
+        (tmp_path / "large.png").write_bytes(data)
+        monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda self: pytest.fail("it was decoded"))
+        with open(tmp_path / "large.png", "rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow has a word to say when it opens such a one
+            source = {"path": tmp_path / "large.png", "bytes": data, "file": file,
+                      "PIL": Image.open(io.BytesIO(data))}[what]  # fmt: skip
+            with pytest.raises(ImageError, match="120,000,000 pixels"):
+                load_image(source)
+
+    @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux counts the peak")
+    @pytest.mark.parametrize("source", [
+        "np.zeros((9000, 9000), np.float32)", "np.zeros((9000, 9000))", "torch.zeros(3, 9000, 9000)",
+        "np.zeros((9000, 9000, 3), np.uint16)", "path('RGB', 'jpg')", "path('RGBA', 'png')", "path('I;16', 'png')",
+    ])  # fmt: skip
+    def test_a_hundred_megapixels_take_less_than_a_gigabyte(self, source, tmp_path):
+        code = f"""if True:
+            import io, numpy as np, torch, classykit as ck
+            from PIL import Image
+            def path(mode, kind):
+                Image.new(mode, (10_000, 10_000)).save("{tmp_path}/large." + kind)
+                return "{tmp_path}/large." + kind
+            def memory(line):
+                lines = dict(line.split(":") for line in open("/proc/self/status"))
+                return int(lines[line].split()[0]) / 1000
+            source = {source}
+            ck.preprocess("cat")
+            open("/proc/self/clear_refs", "w").write("5")
+            before = memory("VmRSS")
+            assert ck.preprocess(source).shape == (1, 3, 224, 224)
+            print(memory("VmHWM") - before)
+        """
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert float(done.stdout) < 1000, "MB"

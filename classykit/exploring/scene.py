@@ -290,7 +290,7 @@ class Scene:
     def predictions(self) -> list[tuple[str, float]]:
         """The most probable classes of the last run and how probable they are, where the model has labels."""
         labels = self.subject.model.labels
-        if self.last is None or not labels:
+        if self.last is None or not isinstance(labels, (list, tuple)) or not all(isinstance(n, str) for n in labels):
             return []
         for logits in (self.last.trunk, self.last.output, *self.given.values()):
             if isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.shape[1] == len(labels):
