@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
@@ -12,6 +13,17 @@ from torch.utils import _python_dispatch
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_forked_with: int | None = None  # how many threads torch had when this process was forked
+
+
+def _in_a_child() -> None:
+    global _forked_with
+    _forked_with = torch.get_num_threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_a_child)
+
 _AUTOCAST = ("cpu", "cuda", "mps")
 
 
@@ -19,7 +31,8 @@ _AUTOCAST = ("cpu", "cuda", "mps")
 def as_usual() -> Iterator[None]:
     """Within the block there is no inference mode, autocast, default device or default number type of the user's.
 
-    Gradients stay as they are: off where they were.
+    Gradients stay as they are: off where they were. In a process that was forked, torch works in one thread, unless the
+    number was set there.
 
     >>> with torch.inference_mode(), torch.device("meta"), as_usual():
     ...     x = torch.zeros(2)
@@ -35,6 +48,10 @@ def as_usual() -> Iterator[None]:
                 stack.enter_context(torch.autocast(device, enabled=False))
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
+        if _forked_with is not None and torch.get_num_threads() == _forked_with > 1:
+            # the threads that torch had shared its work with are not here: it would wait for them for ever
+            stack.callback(torch.set_num_threads, _forked_with)
+            torch.set_num_threads(1)
         if torch.get_default_dtype() != torch.float32:
             stack.callback(torch.set_default_dtype, torch.get_default_dtype())
             torch.set_default_dtype(torch.float32)

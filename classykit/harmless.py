@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Iterator
@@ -27,6 +28,15 @@ class _Visit:
 
 _visits: weakref.WeakKeyDictionary[nn.Module, _Visit] = weakref.WeakKeyDictionary()
 _lock = threading.RLock()  # a signal's handler may run a model while another is being entered
+
+
+def _in_a_child() -> None:
+    global _lock
+    _lock = threading.RLock()  # another thread, which is not in the child, may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_a_child)
 
 
 @contextmanager

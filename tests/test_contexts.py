@@ -1,6 +1,12 @@
 """Every verb gives the same within what a notebook has switched on: inference mode, autocast, a default device ..."""
 
 import contextlib
+import copy
+import os
+import signal
+import threading
+import time
+import traceback
 import warnings
 
 import pytest
@@ -115,6 +121,83 @@ def test_the_same_in_every_context(verb, context, net, tmp_path, everything, ass
         assert torch.equal(found.clone(), wanted)
     else:
         assert found == wanted
+
+
+def in_a_child(act, folder):
+    """What ``act()`` gives in a process that was forked, which has a minute for it."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        try:
+            torch.save(act(), folder / "given.pt")
+        except BaseException:
+            (folder / "failed.txt").write_text(traceback.format_exc())
+        finally:
+            os._exit(0)
+    deadline = time.monotonic() + 60
+    while os.waitpid(child, os.WNOHANG)[0] == 0:
+        if time.monotonic() > deadline:
+            os.killpg(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            pytest.fail("it hangs")
+        time.sleep(0.01)
+    assert not (folder / "failed.txt").exists(), (folder / "failed.txt").read_text()
+    return torch.load(folder / "given.pt", weights_only=True)
+
+
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+
+
+@forks
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_same_in_a_forked_process(verb, net, tmp_path):
+    def act():
+        before = torch.get_num_threads(), net.training
+        found = VERBS[verb](net, tmp_path / "within")
+        return found, before == (torch.get_num_threads(), net.training)
+
+    wanted = VERBS[verb](net, tmp_path / "without")
+    found, untouched = in_a_child(act, tmp_path)
+    assert untouched
+    if isinstance(wanted, torch.Tensor):
+        torch.testing.assert_close(found, wanted)  # in one thread sums are in another order
+    else:
+        assert found == wanted
+
+
+@forks
+def test_forked_while_another_thread_captures(net, tmp_path):
+    model, done = copy.deepcopy(net).train(), threading.Event()
+    wanted = ck.capture(model, X, "block1-0")["block1-0"]
+
+    def work():
+        while not done.is_set():
+            ck.capture(model, X, "block1-0")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        for i in range(12):
+            time.sleep(0.0005 * i)
+            (tmp_path / str(i)).mkdir()
+            found, mode = in_a_child(
+                lambda: (ck.capture(model, X, "block1-0")["block1-0"], model.training), tmp_path / str(i)
+            )
+            torch.testing.assert_close(found, wanted)
+            assert mode, "what the other thread had switched is put back"
+    finally:
+        done.set()
+        thread.join()
+
+
+@forks
+def test_a_number_of_threads_that_was_set_in_the_child_is_kept(tmp_path):
+    def act():
+        torch.set_num_threads(3)
+        with as_usual():
+            return torch.get_num_threads()
+
+    assert in_a_child(act, tmp_path) == 3
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
