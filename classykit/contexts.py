@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
+from torch import overrides
 from torch.utils import _python_dispatch
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,6 +26,11 @@ def _in_a_child() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_in_a_child)
 
+_ATTENTION = [  # the ways that attention may be computed: (whether it may, a function that says so)
+    (getattr(torch.backends.cuda, f"{kind}_sdp_enabled"), getattr(torch.backends.cuda, f"enable_{kind}_sdp"))
+    for kind in ("flash", "mem_efficient", "math", "cudnn")
+    if hasattr(torch.backends.cuda, f"{kind}_sdp_enabled")
+]
 _AUTOCAST = ("cpu", "cuda", "mps")
 
 
@@ -65,17 +72,41 @@ def _autocasts(device: str) -> bool:
         return False
 
 
-def verb(function: F) -> F:
-    """Decorator of what people call: it works `as_usual`, and an interrupt leaves none of torch's modes switched.
+class _Undone(threading.local):
+    """What is still to be put back, in this thread: the last first."""
 
-    A block may be interrupted on the very line on which it is left, and then is not: what it had switched is put back
-    here.
+    def __init__(self) -> None:
+        self.acts: list[Callable[[], None]] = []
+
+
+_undone = _Undone()
+
+
+def undo_later(act: Callable[[], None]) -> None:
+    """Before something is changed: what puts it back, if nobody else has by the time that the verb is over.
+
+    ``act`` may be done several times, and when nothing was changed yet. See `undo`.
+    """
+    _undone.acts.append(act)
+
+
+def undo(act: Callable[[], None]) -> None:
+    """Put back what `undo_later` was told of, to the end: an interrupt that comes meanwhile is raised afterwards."""
+    uninterrupted(act)
+    if act in _undone.acts:
+        _undone.acts.remove(act)
+
+
+def verb(function: F) -> F:
+    """Decorator of what people call: it works `as_usual`, and an interrupt at any moment leaves nothing behind.
+
+    A block may be interrupted on the very line on which it is left, contextlib's included, and then is not: what it
+    had changed is put back here (see `undo_later`), and torch's modes too.
     """
 
     @functools.wraps(function)
     def inner(*args: Any, **kwargs: Any) -> Any:
-        gradients, modes = torch.is_grad_enabled(), len(_python_dispatch._get_current_dispatch_mode_stack())
-        put_back = functools.partial(_put_back, gradients, modes)
+        put_back = functools.partial(_put_back, _Settings.now(), len(_undone.acts))
         try:
             try:
                 with as_usual():
@@ -88,10 +119,46 @@ def verb(function: F) -> F:
     return inner  # type: ignore[return-value]
 
 
-def _put_back(gradients: bool, modes: int) -> None:
-    while len(_python_dispatch._get_current_dispatch_mode_stack()) > modes:
-        _python_dispatch._pop_mode()
-    torch._C._set_grad_enabled(gradients)
+def _put_back(settings: _Settings, undone: int) -> None:
+    while len(_undone.acts) > undone:
+        _undone.acts[-1]()
+        _undone.acts.pop()
+    settings.restore()
+
+
+class _Settings(NamedTuple):
+    """What of torch the kit switches for a while."""
+
+    gradients: bool
+    dtype: torch.dtype
+    threads: int
+    fused: bool
+    attention: tuple[bool, ...]
+    modes: int
+    functions: int
+
+    @classmethod
+    def now(cls) -> _Settings:
+        return cls(
+            torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_num_threads(),
+            torch.backends.mha.get_fastpath_enabled(), tuple(enabled() for enabled, _ in _ATTENTION),
+            len(_python_dispatch._get_current_dispatch_mode_stack()), len(overrides._get_current_function_mode_stack()),
+        )  # fmt: skip
+
+    def restore(self) -> None:
+        if (now := _Settings.now()) == self:
+            return
+        for _ in range(now.modes - self.modes):
+            _python_dispatch._pop_mode()
+        for _ in range(now.functions - self.functions):
+            overrides._pop_mode()
+        torch._C._set_grad_enabled(self.gradients)
+        torch.set_default_dtype(self.dtype)
+        if now.threads != self.threads:
+            torch.set_num_threads(self.threads)
+        torch.backends.mha.set_fastpath_enabled(self.fused)
+        for (_, enable), was in zip(_ATTENTION, self.attention, strict=True):
+            enable(was)
 
 
 def uninterrupted(act: Callable[[], None]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.contexts import uninterrupted
+from classykit.contexts import undo, undo_later
 from classykit.scripted import is_scripted
 
 
@@ -50,14 +50,15 @@ def harmless(model: nn.Module) -> Iterator[None]:
     """
     token = object()
     leave = partial(_leave, model, token)
+    undo_later(leave)
     try:
         try:
             _enter(model, token)
             yield
         finally:
-            uninterrupted(leave)
+            undo(leave)
     finally:  # once more, for an interrupt at the very line before
-        uninterrupted(leave)
+        undo(leave)
 
 
 def _enter(model: nn.Module, token: object) -> None:

@@ -1,6 +1,12 @@
-"""An interrupt at any line of the kit's own code changes nothing of the user's model, nor of torch."""
+"""An interrupt at any line of the kit's, or at any moment, changes nothing of the user's model, nor of torch.
 
+Two thousand of them, over the verbs that run a model, and over the app.
+"""
+
+import random
+import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +19,26 @@ KIT = str(Path(ck.__file__).parent)
 SMALL = {"name": "resnext", "num_blocks": [1, 1], "init_planes": 8, "small_input": True}
 X = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 FAST = {"device": "cpu", "dtype": "float32", "progress": False}
+
+
+def in_the_app(model, out):
+    """A click on a block, and on Run, as the browser sends them; an interrupt is said in the app."""
+    if not hasattr(in_the_app, "app") or in_the_app.of is not model:
+        in_the_app.app, in_the_app.of = ck.explore(model, image="cat"), model
+    app = in_the_app.app
+    for view, message in (
+        (app._panel, {"type": "select", "block": random.choice(["block0-0", "block1-0"])}),
+        (app._view, {"type": "run"}),
+    ):
+        try:
+            view._handle_custom_msg(message, [])
+        finally:
+            assert not app._bar.busy, "for ever"
+        if app._bar.error:
+            assert app._bar.error == "Interrupted. Everything is as it was."
+            raise KeyboardInterrupt
+
+
 VERBS = {
     "capture": lambda model, out: ck.capture(model, X, ["block0-0", "block1-0"]),
     "run": lambda model, out: ck.run(model, X, blocks=["block0-0"], batch_size=1, **FAST),
@@ -20,8 +46,10 @@ VERBS = {
     "profile": lambda model, out: ck.profile_blocks(model, X, seconds=0.0001, **FAST),
     "extract": lambda model, out: ck.extract(
         model, X, "block0-0", out, workers=0, device="cpu", dtype="float32", progress=False),
+    "the app": in_the_app,
 }  # fmt: skip
-TRIED = 120  # interrupts a verb
+TRIED = 120  # interrupts at lines, of each verb
+MOMENTS = {"capture": 350, "run": 350, "inspect": 250, "profile": 50, "extract": 200, "the app": 150}
 
 
 class Stopping:
@@ -48,11 +76,14 @@ class Stopping:
             sys.settrace(None)
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_at_any_line(verb, tmp_path, everything, assert_same):
+@pytest.fixture
+def model():
     torch.manual_seed(0)
-    model = ck.build_model(SMALL)
-    model.train()  # what eval mode, forgotten, would show
+    return ck.build_model(SMALL).train()  # what eval mode, forgotten, would show
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_at_any_line(verb, model, tmp_path, everything, assert_same):
     VERBS[verb](model, tmp_path / "first")  # what is set up once
     counting = Stopping()
     counting.run(lambda: VERBS[verb](model, tmp_path / "counted"))
@@ -67,3 +98,53 @@ def test_at_any_line(verb, tmp_path, everything, assert_same):
         assert_same(before, everything(model))
     assert stopped > 0.9 * TRIED
     model.eval()(X)  # no hook of the kit's is left to raise something
+
+
+class Bell:
+    """Presses the stop button after some time, wherever the main thread is just then, torch's own code included."""
+
+    def __enter__(self):
+        self.before = signal.signal(signal.SIGALRM, self.press)
+        return self
+
+    def __exit__(self, *_):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self.before)
+
+    def press(self, *_):
+        raise KeyboardInterrupt
+
+    def run(self, seconds, act):
+        """Whether the act was interrupted."""
+        try:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, seconds)
+                act()
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        except (KeyboardInterrupt, Interrupted):
+            return True
+        return False
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there are no such signals here")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of what is deleted just then
+@pytest.mark.parametrize("verb", VERBS)
+def test_at_any_moment(verb, model, tmp_path, everything, assert_same):
+    took = []
+    for i in range(4):
+        start = time.perf_counter()
+        VERBS[verb](model, tmp_path / f"first {i}")
+        took.append(time.perf_counter() - start)
+    before, stopped, rng = everything(model), 0, random.Random(0)
+    with Bell() as bell:
+        for i in range(MOMENTS[verb]):
+            seconds = rng.uniform(1e-5, min(took))
+            stopped += bell.run(seconds, lambda: VERBS[verb](model, tmp_path / f"out {i}"))  # noqa: B023
+            assert_same(before, everything(model))
+    assert stopped > 0.5 * MOMENTS[verb]
+    model.eval()(X)
+
+
+def test_they_are_two_thousand():
+    assert len(VERBS) * TRIED + sum(MOMENTS.values()) >= 2000

@@ -3,7 +3,6 @@ is booked on the later one, as `classykit.inspect` books it, what runs after the
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from classykit.hooks import hooks
 from classykit.inspecting.memory_estimate import LiveBytes
 from classykit.inspecting.report import REST
 from classykit.nested import tensors_in
@@ -26,25 +26,18 @@ _ENTER, _LEAVE, _EDGE = "enter", "leave", "edge"  # an edge is the begin or end 
 @contextmanager
 def hooked(parts: Mapping[str, nn.Module], note: Callable[[str, str, Any], None]) -> Iterator[None]:
     """Within the block ``note`` is called with what happens to which block, and with the block's output."""
-    thread = threading.get_ident()  # another thread may be using the same model
 
     def on_enter(name: str, module: nn.Module, args: Any) -> None:
-        if threading.get_ident() == thread:
-            note(_ENTER, name, None)
+        note(_ENTER, name, None)
 
     def on_leave(name: str, module: nn.Module, args: Any, output: Any) -> None:
-        if threading.get_ident() == thread:
-            note(_LEAVE, name, output)
+        note(_LEAVE, name, output)
 
-    handles = []
-    try:
+    with hooks() as on:
         for name, module in parts.items():
-            handles.append(module.register_forward_pre_hook(partial(on_enter, name), prepend=True))
-            handles.append(module.register_forward_hook(partial(on_leave, name)))
+            on.before(module, partial(on_enter, name), first=True)
+            on.after(module, partial(on_leave, name))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def booked(marks: list[tuple[str, str]], spans: list[Any], add: Callable[[Any, Any], Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from classykit import formats
 from classykit.errors import OF_BAD_INPUT, ClassyKitError, DeviceError, ShapeError
 from classykit.features import main_tensor
 from classykit.harmless import harmless
+from classykit.hooks import hooks
 from classykit.inspecting.inspection import inspect
 from classykit.meta import dtype_of
 from classykit.models.classy_model import ClassyModel
@@ -99,18 +100,13 @@ class Engine:
     @contextmanager
     def ready(self) -> Iterator[None]:
         """Hooks on, eval mode, no gradients; afterwards all is as it was."""
-        with ExitStack() as stack:
+        with hooks() as on, harmless(self.model), without_gradients([self.model]):
             if self.wants_trunk:
-                hook = self.model.register_forward_hook(lambda m, args, out: self.noted.append(out), prepend=True)
-                stack.callback(hook.remove)
+                on.after(self.model, lambda m, args, out: self.noted.append(out), first=True)
             for name, path in self.paths.items():
-                hook = self.model.get_submodule(path).register_forward_hook(partial(self._keep, name))
-                stack.callback(hook.remove)
+                on.after(self.model.get_submodule(path), partial(self._keep, name))
             for path, done in self.steps.items():
-                hook = self.model.get_submodule(path).register_forward_hook(lambda m, a, o, done=done: done())
-                stack.callback(hook.remove)
-            stack.enter_context(harmless(self.model))
-            stack.enter_context(without_gradients([self.model]))
+                on.after(self.model.get_submodule(path), lambda m, a, o, done=done: done())
             yield
 
     def run(self, x: Any) -> Run:

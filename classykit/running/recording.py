@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -10,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.contexts import uninterrupted
 from classykit.errors import OF_BAD_INPUT, DeviceError, ShapeError
 from classykit.features import main_tensor
 from classykit.harmless import harmless
+from classykit.hooks import hooks
 from classykit.nested import Inputs, call, other_way, parts_of, rebuilt, shapes
 from classykit.running.memory_fit import is_out_of_memory
 from classykit.subject import block_paths, name_of, refuse_blocks_that_did_not_run
@@ -35,17 +34,13 @@ def record(
     if not paths:
         return {}
     overwritten: set[str] = set()
-    gradients = torch.is_grad_enabled()
-    try:
-        with harmless(model), torch.set_grad_enabled(grad):
-            while True:
-                seen = _pass(model, x, set(paths.values()), overwritten, on_block and partial(_tell, on_block, paths))
-                changed = {p for p, (out, version) in seen.items() if version is not None and out._version != version}
-                if not changed:
-                    break
-                overwritten |= changed  # once more, with copies where they are needed: rare, so not the default
-    finally:  # an interrupt may come at the very end of the block, before it is left
-        torch.set_grad_enabled(gradients)
+    with harmless(model), torch.set_grad_enabled(grad):
+        while True:
+            seen = _pass(model, x, set(paths.values()), overwritten, on_block and partial(_tell, on_block, paths))
+            changed = {p for p, (out, version) in seen.items() if version is not None and out._version != version}
+            if not changed:
+                break
+            overwritten |= changed  # once more, with copies where they are needed: rare, so not the default
     refuse_blocks_that_did_not_run(name for name, path in paths.items() if path not in seen)
     return {name: seen[path][0] for name, path in paths.items()}
 
@@ -62,12 +57,9 @@ def _pass(
     """One pass: {path: (output, its version, None for a copy or no tensor)}."""
     seen: dict[str, tuple[Any, int | None]] = {}
     batch_size = Inputs.of(x).batch_size
-    thread = threading.get_ident()  # another thread may be using the same model
-
-    running = [True]  # a hook that an interrupt left behind does nothing
 
     def note(path: str, module: nn.Module, args: Any, output: Any) -> Any:
-        if not running or threading.get_ident() != thread or path in seen:
+        if path in seen:
             return None
         key, features = main_tensor(output, batch_size)
         going_on = None
@@ -84,29 +76,15 @@ def _pass(
             raise _AllSeen
         return going_on
 
-    parts = [(path, model.get_submodule(path)) for path in paths]
-    remove = partial(_remove, parts, note)
     try:
-        try:
-            for path, part in parts:
-                part.register_forward_hook(partial(note, path))
+        with hooks() as on:
+            for path in paths:
+                on.after(model.get_submodule(path), partial(note, path))
             call(model, x)
-        finally:
-            uninterrupted(remove)
     except _AllSeen:
         pass
     except (*OF_BAD_INPUT, MemoryError) as error:
         if is_out_of_memory(error):
             raise DeviceError(f"Memory ran out: {error}. Give fewer inputs, or choose a smaller model.") from error
         raise ShapeError(f"{name_of(model)} cannot run on an input of {shapes(x)}: {error}{other_way(x)}") from error
-    finally:
-        running.clear()
-        uninterrupted(remove)  # once more, for an interrupt at the very line before
     return seen
-
-
-def _remove(parts: list[tuple[str, nn.Module]], note: Any) -> None:
-    """Take the hooks that call ``note`` off."""
-    for _, part in parts:
-        for number in [n for n, hook in part._forward_hooks.items() if getattr(hook, "func", None) is note]:
-            part._forward_hooks.pop(number, None)

@@ -11,6 +11,7 @@ from torch import nn
 from classykit.errors import ClassyKitError, ConfigError, WeightsError
 from classykit.harmless import harmless
 from classykit.heads.classy_head import ClassyHead
+from classykit.hooks import hooks
 from classykit.inputs import preprocessing_of
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS, build_model
@@ -141,11 +142,8 @@ def _compare(model: ClassyModel, source: nn.Module, classifiers: tuple[nn.Module
 def _answer(model: nn.Module, classifier: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """(what goes into the classifier, the logits)"""
     features: list[torch.Tensor] = []
-    handle = classifier.register_forward_pre_hook(lambda module, args: features.append(args[0]))
     reference = next(model.parameters())
-    try:
-        with harmless(model), torch.no_grad():
-            logits = model(x.to(reference.device, reference.dtype))
-    finally:
-        handle.remove()
+    with hooks() as on, harmless(model), torch.no_grad():
+        on.before(classifier, lambda module, args: features.append(args[0]))
+        logits = model(x.to(reference.device, reference.dtype))
     return features[0].flatten(1).float().cpu(), logits.float().cpu()  # a video head's are (1, 1, 1, 1, C)
