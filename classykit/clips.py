@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from classykit.errors import ConfigError, ImageError, suggest
+from classykit.errors import ConfigError, ImageError, quoted, suggest
 from classykit.images import Preprocessing, load_image
 
 __all__ = ["KINETICS_MEAN", "KINETICS_STD", "SAMPLE_CLIPS", "load_clip", "moving_shapes", "preprocess_clip"]
@@ -51,7 +51,7 @@ def moving_shapes(frames: int = 16, size: int = 112, seed: int = 0) -> np.ndarra
     """
     for name, value, low, high in (("frames", frames, 1, 1024), ("size", size, 8, 1024), ("seed", seed, 0, 2**63)):
         if type(value) is not int or not low <= value <= high:
-            raise ConfigError(f"{name} is {value!r}: give a whole number from {low} to {high}.")
+            raise ConfigError(f"{name} is {quoted(value)}: give a whole number from {low} to {high}.")
     random = np.random.default_rng(seed)
     radius = random.uniform(0.10, 0.17, 4)
     start = random.uniform(0, 2, (4, 2))  # places and distances in sides of the frame
@@ -95,7 +95,9 @@ def load_clip(source: Any) -> np.ndarray | list[Any]:
     if isinstance(source, str):
         if source not in SAMPLE_CLIPS:
             known = ", ".join(map(repr, SAMPLE_CLIPS))
-            raise ImageError(f"There is no sample clip {source!r}.{suggest(source, SAMPLE_CLIPS)} There are {known}.")
+            raise ImageError(
+                f"There is no sample clip {quoted(source)}.{suggest(source, SAMPLE_CLIPS)} There are {known}."
+            )
         return moving_shapes(**SAMPLE_CLIPS[source])
     clip = _checked(source)
     load_image(clip[0])  # of a long clip the others are read when they are needed

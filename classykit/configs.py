@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from classykit.errors import ConfigError, suggest, warn
+from classykit.errors import ConfigError, quoted, suggest, warn
 
 PositiveInt = Annotated[int, Field(strict=True, gt=0, le=2**24)]
 Probability = Annotated[float, Field(strict=True, ge=0, lt=1)]
@@ -64,7 +64,7 @@ def read_config(kind: type[C], values: dict[str, Any], owner: str) -> C:
     ``owner`` is whose config it is ("resnet50", "head 'cls'"), for the message.
     """
     if not all(isinstance(key, str) for key in values):
-        raise ConfigError(f"{owner}: keys are strings; found {[k for k in values if not isinstance(k, str)]!r}.")
+        raise ConfigError(f"{owner}: keys are strings; found {quoted([k for k in values if not isinstance(k, str)])}.")
     try:
         return kind(**values)
     except ValidationError as error:
@@ -78,15 +78,12 @@ def _complaint(problem: ErrorDetails, kind: type[Config]) -> str:
     known = list(kind.model_fields)
     if what == "extra_forbidden":
         if len(problem["loc"]) > 1:
-            return f"key {path!r} is unknown."
-        return f"key {path!r} is unknown.{suggest(path, known)} Its keys are: {', '.join(known)}."
+            return f"key {quoted(path)} is unknown."
+        return f"key {quoted(path)} is unknown.{suggest(path, known)} Its keys are: {', '.join(known)}."
     if what == "missing":
         description = (kind.model_fields[path].description or "") if path in known else ""
-        return f"key {path!r} is required" + (f" ({description})." if description else ".")
+        return f"key {quoted(path)} is required" + (f" ({description})." if description else ".")
     message = problem["msg"].removeprefix("Value error, ")
     if not path:  # a check over several keys says itself which ones
         return message.rstrip(".") + "."
-    value = repr(problem["input"])
-    if len(value) > 80:
-        value = value[:77] + "..."
-    return f"key {path!r} = {value}: {message[:1].lower() + message[1:].rstrip('.')}."
+    return f"key {quoted(path)} = {quoted(problem['input'], 80)}: {message[:1].lower() + message[1:].rstrip('.')}."

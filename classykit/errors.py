@@ -90,6 +90,25 @@ def first_line(error: object) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
+def quoted(value: object, limit: int = 300) -> str:
+    """A value of the user's as a message quotes it: its repr, cut short where it is long.
+
+    >>> quoted("resnet"), quoted([0] * 1000, limit=12)
+    ("'resnet'", '[0, 0, 0 ...')
+    >>> class Odd:
+    ...     def __repr__(self):
+    ...         raise RuntimeError
+    >>> quoted(Odd())
+    '<an Odd that cannot be shown>'
+    """
+    try:
+        text = repr(value)
+    except Exception:  # whatever a person's object makes of it
+        kind = type(value).__name__
+        return f"<a{'n' if kind[0] in 'AEIOU' else ''} {kind} that cannot be shown>"
+    return text if len(text) <= limit else f"{text[: limit - 4]} ..."
+
+
 def suggest(name: object, known: Iterable[str]) -> str:
     """The end of an error message: " Did you mean 'x' or 'y'?", or "" when nothing is near.
 
@@ -101,11 +120,11 @@ def suggest(name: object, known: Iterable[str]) -> str:
     by_lower: dict[str, str] = {}
     for candidate in known:
         by_lower.setdefault(str(candidate).lower(), str(candidate))
-    near = difflib.get_close_matches(str(name).lower(), by_lower, n=3, cutoff=0.6)
+    near = difflib.get_close_matches(quoted(name).strip("'").lower(), by_lower, n=3, cutoff=0.6)
     if not near:
         return ""
-    quoted = [repr(by_lower[n]) for n in near]
-    choices = quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+    names = [repr(by_lower[n]) for n in near]
+    choices = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
     return f" Did you mean {choices}?"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from classykit.clips import SAMPLE_CLIPS
-from classykit.errors import ConfigError
+from classykit.errors import ConfigError, quoted
 from classykit.nested import Inputs
 from classykit.python_code import keywords, literal, printable, refuse_what_is_no_name
 
@@ -45,7 +45,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         if not isinstance(self.config, Mapping) or "name" not in self.config:
-            raise ConfigError(f"An experiment's config is a model config with a 'name', not {self.config!r}.")
+            raise ConfigError(f"An experiment's config is a model config with a 'name', not {quoted(self.config)}.")
         self._refuse_odd_values()
         try:  # plain values only, so that what JSON gives back is equal
             plain = json.loads(json.dumps(self.config, default=_plain))
@@ -60,20 +60,22 @@ class Experiment:
         if not isinstance(heads, (list, tuple)) or not all(
             isinstance(head, Mapping) and {"name", "fork_block"} <= head.keys() for head in heads
         ):
-            raise ConfigError(f"The heads of an experiment are configs with a name and a fork_block, not {heads!r}.")
+            raise ConfigError(
+                f"The heads of an experiment are configs with a name and a fork_block, not {quoted(heads)}."
+            )
         for head in heads:
             refuse_what_is_no_name(head)
         for name in ("image", "device", "block", "clip", "adopted"):
             if not isinstance(getattr(self, name), (str, type(None))):
-                raise ConfigError(f"{name} is a text, not {getattr(self, name)!r}.")
+                raise ConfigError(f"{name} is a text, not {quoted(getattr(self, name))}.")
         if type(self.pretrained) is not bool:
-            raise ConfigError(f"pretrained is True or False, not {self.pretrained!r}.")
+            raise ConfigError(f"pretrained is True or False, not {quoted(self.pretrained)}.")
         shape = self.input_shape
         if shape is not None and not (isinstance(shape, (list, tuple)) and all(type(n) is int for n in shape)):
-            raise ConfigError(f"input_shape is a tuple of sizes, not {shape!r}.")
+            raise ConfigError(f"input_shape is a tuple of sizes, not {quoted(shape)}.")
         if self.example is not None:
             if not isinstance(self.example, Mapping):
-                raise ConfigError(f"An example is described by its args and kwargs, not by {self.example!r}.")
+                raise ConfigError(f"An example is described by its args and kwargs, not by {quoted(self.example)}.")
             _example_code(self.example)
 
     def to_json(self) -> str:
@@ -170,7 +172,7 @@ def _example_code(example: Mapping[str, Any]) -> str:
             shape = value["shape"]
             whole = isinstance(shape, (list, tuple)) and all(type(n) is int and n >= 0 for n in shape)
             if not isinstance(dtype, torch.dtype) or not whole:
-                raise ConfigError(f"A tensor is described by its shape and dtype, not by {dict(value)!r}.")
+                raise ConfigError(f"A tensor is described by its shape and dtype, not by {quoted(dict(value))}.")
             made = "rand" if dtype.is_floating_point else "zeros"
             suffix = "" if dtype == torch.float32 else f", dtype={dtype}"
             return f"torch.{made}({', '.join(map(str, shape))}{suffix})"
@@ -180,11 +182,11 @@ def _example_code(example: Mapping[str, Any]) -> str:
             return "[" + ", ".join(map(code, value)) + "]"
         if isinstance(value, (str, int, float, bool, type(None))):
             return literal(value)
-        raise ConfigError(f"An example holds tensors and plain values, not {value!r}.")
+        raise ConfigError(f"An example holds tensors and plain values, not {quoted(value)}.")
 
     args, kwargs = example.get("args"), example.get("kwargs")
     if not isinstance(args, list) or not isinstance(kwargs, Mapping):
-        raise ConfigError(f"An example is described by its args and kwargs, not by {dict(example)!r}.")
+        raise ConfigError(f"An example is described by its args and kwargs, not by {quoted(dict(example))}.")
     refuse_what_is_no_name(kwargs)
     if len(args) == 1 and not kwargs and isinstance(args[0], Mapping) and "shape" in args[0]:
         return code(args[0])

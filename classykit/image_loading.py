@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image, ImageOps
 
-from classykit.errors import ImageError, suggest
+from classykit.errors import ImageError, quoted, suggest
 from classykit.samples import SampleImage, all_samples, sample_images
 
 __all__ = ["MAX_PIXELS", "load_image"]
@@ -105,7 +105,7 @@ def _from_str(name: str) -> Image.Image:
         return _from_path(path)
     if sample is not None:
         raise ImageError(
-            f"{name!r} is a sample photograph that ships with {sample.package}, which is not installed "
+            f"{quoted(name)} is a sample photograph that ships with {sample.package}, which is not installed "
             '(or lacks the file): pip install "classykit[demo]"'
         )
     here = sample_images()
@@ -188,7 +188,7 @@ def _decode(file: Any, what: str) -> Image.Image:
         raise _bad(
             what,
             "is not a picture that Pillow can read, or is damaged at its very beginning: it starts with "
-            f"{head[:16]!r}. PNG, JPEG, WebP, GIF, BMP and TIFF work.",
+            f"{quoted(head[:16])}. PNG, JPEG, WebP, GIF, BMP and TIFF work.",
         ) from error
     with image:
         if image.format == "EPS":  # Pillow would start Ghostscript on it

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from classykit.errors import ConfigError, suggest
+from classykit.errors import ConfigError, quoted, suggest
 from classykit.image_loading import MAX_PIXELS, load_image
 from classykit.samples import SampleImage, sample_images
 
@@ -75,7 +75,7 @@ class Preprocessing:
                 object.__setattr__(self, name, tuple(value))
         sides = self.size if isinstance(self.size, tuple) else (self.size, self.size)
         if len(sides) != 2 or not all(type(s) is int and s > 0 for s in sides):
-            raise ConfigError(f"size is {self.size!r}: give a positive int, or (height, width) in pixels.")
+            raise ConfigError(f"size is {quoted(self.size)}: give a positive int, or (height, width) in pixels.")
         if self.resize is not None:
             before = self.resize if isinstance(self.resize, tuple) else (self.resize, self.resize)
             if len(before) != 2 or not all(type(b) is int and b >= s for b, s in zip(before, sides, strict=True)):
@@ -86,9 +86,9 @@ class Preprocessing:
         for name in ("mean", "std"):
             value = getattr(self, name)
             if not (isinstance(value, tuple) and len(value) == 3 and all(map(_is_finite, value))):
-                raise ConfigError(f"{name} is {value!r}: give three finite numbers, for red, green and blue.")
+                raise ConfigError(f"{name} is {quoted(value)}: give three finite numbers, for red, green and blue.")
         if min(self.std) <= 0:
-            raise ConfigError(f"std is {self.std!r}: pixels are divided by it, so each must be above 0.")
+            raise ConfigError(f"std is {quoted(self.std)}: pixels are divided by it, so each must be above 0.")
         if max(map(abs, self.mean)) > 2 or max(self.std) > 2:
             raise ConfigError(
                 f"mean {self.mean} and std {self.std} look like 0..255 units: divide them by 255, "
@@ -97,7 +97,7 @@ class Preprocessing:
         for name, allowed in (("crop", _CROPS), ("interpolation", tuple(_INTERPOLATIONS))):
             value = getattr(self, name)
             if value not in allowed:
-                raise ConfigError(f"{name} is {value!r}: it can be {' or '.join(map(repr, allowed))}.")
+                raise ConfigError(f"{name} is {quoted(value)}: it can be {' or '.join(map(repr, allowed))}.")
 
     @property
     def height_width(self) -> tuple[int, int]:
@@ -154,7 +154,7 @@ class Preprocessing:
         for key in settings:
             if key not in known:
                 raise ConfigError(
-                    f"Preprocessing has no setting {key!r}.{suggest(key, known)} It has {', '.join(known)}."
+                    f"Preprocessing has no setting {quoted(key)}.{suggest(key, known)} It has {', '.join(known)}."
                 )
         return cls(**settings)
 

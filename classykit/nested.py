@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 
+from classykit.errors import quoted
+
 
 class Inputs:
     """What a model is called with: ``Inputs(ids, mask=mask)`` stands for the call ``model(ids, mask=mask)``.
@@ -83,7 +85,7 @@ class Inputs:
             return Inputs(**{**self.kwargs, next(iter(self.kwargs)): several})
 
         def resized(t: torch.Tensor) -> torch.Tensor:
-            if not t.ndim or t.shape[0] != here or n == here:
+            if not t.ndim or t.shape[0] != here or here in (0, n):
                 return t
             return t[:n] if n < here else t[torch.arange(n, device=t.device) % here]
 
@@ -193,4 +195,4 @@ def _words(value: Any) -> str:
         return f"{{{', '.join(f'{key!r}: {_words(v)}' for key, v in value.items())}}}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_words, value))}]"
-    return repr(value)[:40]
+    return quoted(value, 40)

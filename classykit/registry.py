@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
-from classykit.errors import ConfigError, DuplicateNameError, UnknownNameError, suggest
+from classykit.errors import ConfigError, DuplicateNameError, UnknownNameError, quoted, suggest
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Registry(Generic[T]):
     def add(self, name: str, entry: T) -> None:
         """Register ``entry`` under ``name``; a name that is taken raises DuplicateNameError."""
         if not isinstance(name, str) or not name:
-            raise ConfigError(f"A {self.kind} is registered under a non-empty string, not {name!r}.")
+            raise ConfigError(f"A {self.kind} is registered under a non-empty string, not {quoted(name)}.")
         if name in self._entries:
             raise DuplicateNameError(
                 f"A {self.kind} named {name!r} is registered already ({self._entries[name]!r}); choose another name."
@@ -39,7 +39,7 @@ class Registry(Generic[T]):
             return self._entries[name]
         except (KeyError, TypeError):
             raise UnknownNameError(
-                f"There is no {self.kind} named {name!r}.{suggest(str(name), self._entries)} "
+                f"There is no {self.kind} named {quoted(name)}.{suggest(name, self._entries)} "
                 f"list_{self.kind}s() gives all {len(self._entries)} names."
             ) from None
 
@@ -54,6 +54,8 @@ class Registry(Generic[T]):
 
     def list(self, pattern: str = "*") -> list[str]:
         """The names that match a shell-style ``pattern``, sorted as people count (b2 before b10)."""
+        if not isinstance(pattern, str):
+            raise ConfigError(f'A pattern is a text such as "resnet*", not {quoted(pattern)}.')
         return sorted((n for n in self._entries if fnmatchcase(n, pattern)), key=_natural)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from classykit.errors import BlockError, ConfigError, DeviceError
+from classykit.errors import BlockError, ConfigError, DeviceError, quoted
 from classykit.inputs import input_shape_of
 from classykit.meta import has_weights
 from classykit.models.blocks import resolve_block
@@ -49,7 +49,7 @@ class Subject:
         """The module, which has weights; ConfigError for a description, DeviceError for one on the meta device."""
         if self.module is None:
             raise ConfigError(
-                f"This needs a model with its weights, and {self.name!r} is the description of one: build it "
+                f"This needs a model with its weights, and {quoted(self.name)} is the description of one: build it "
                 f"(classykit.build_model), or load it with trained weights (classykit.load_pretrained)."
             )
         refuse_without_weights(self.module)
@@ -76,7 +76,7 @@ def subject_of(model: Any) -> Subject:
     if isinstance(model, type) and issubclass(model, nn.Module):
         found, hint = f"the class {model.__name__}", f" Give an instance: {model.__name__}(...)."
     else:
-        found, hint = f"{type(model).__name__} {repr(model)[:80]}", ""
+        found, hint = f"{type(model).__name__} {quoted(model, 80)}", ""
     raise ConfigError(f"A model is a name, a config or an nn.Module, not {found}.{hint}")
 
 
@@ -114,8 +114,8 @@ def block_list(blocks: Any) -> list[str]:
     """
     if isinstance(blocks, str):
         return [blocks]
-    if not isinstance(blocks, Iterable):
-        raise ConfigError(f"Blocks are given by name, one or several, such as ['block1-0'], not {blocks!r}.")
+    if not isinstance(blocks, Iterable) or getattr(blocks, "ndim", 1) == 0:
+        raise ConfigError(f"Blocks are given by name, one or several, such as ['block1-0'], not {quoted(blocks)}.")
     return list(blocks)
 
 

@@ -13,6 +13,7 @@ ACROSS = {
     "test_interrupts.py": "an interrupt at any line, through every verb",
     "test_import.py": "the face of the kit, and what importing it brings along",
     "test_layout.py": "this one",
+    "test_odd_objects.py": "what cannot be shown or copied, in the place of everything",
     "models/test_architectures.py": "what the field builds, adopted",
     "models/test_bad_input.py": "odd configs and pictures, for every family",
     "models/test_exchange.py": "states to and from ClassyVision, for every family",

@@ -10,7 +10,7 @@ from torch import nn
 
 from classykit.comparing.comparison import BUDGETS, FIGURES, Comparison
 from classykit.contexts import verb
-from classykit.errors import ClassyKitError, ConfigError, ShapeError, suggest
+from classykit.errors import ClassyKitError, ConfigError, ShapeError, quoted, suggest
 from classykit.inspecting.inspection import inspect
 from classykit.inspecting.report import Inspection
 from classykit.subject import Subject, subject_of
@@ -75,7 +75,7 @@ def compare(
 def _listed(models: Any) -> list[Subject]:
     """The models as a list of what can be one, none of them twice."""
     if isinstance(models, (str, Mapping, nn.Module)):
-        what = f"the name {models!r}" if isinstance(models, str) else f"one {type(models).__name__}"
+        what = f"the name {quoted(models)}" if isinstance(models, str) else f"one {type(models).__name__}"
         raise ConfigError(
             f"compare takes a list of models, not {what}: compare(['resnet50', 'regnet_y_3.2gf']). "
             "For names by wildcard: compare(list_models('regnet_y_*')); for one model: inspect(model)."
@@ -83,7 +83,7 @@ def _listed(models: Any) -> list[Subject]:
     try:
         given = list(models)
     except TypeError:
-        raise ConfigError(f"compare takes a list of names, configs and nn.Modules, not {models!r}.") from None
+        raise ConfigError(f"compare takes a list of names, configs and nn.Modules, not {quoted(models)}.") from None
     if not given:
         raise ConfigError("compare was given no model: does a wildcard match none? It takes a list of names, "
                           "configs and nn.Modules.")  # fmt: skip
@@ -118,16 +118,16 @@ def _identity(subject: Subject) -> Any:
 
 def _check(budget: Any, sort: Any) -> None:
     if budget is not None and (not isinstance(budget, Mapping) or not budget):
-        raise ConfigError(f"budget is a dict such as {{'params': 5e6, 'macs': 1e9}}, not {budget!r}.")
+        raise ConfigError(f"budget is a dict such as {{'params': 5e6, 'macs': 1e9}}, not {quoted(budget)}.")
     for key, limit in (budget or {}).items():
         if key not in BUDGETS:
-            raise ConfigError(f"There is no budget for {key!r}.{suggest(key, BUDGETS)} It can be for: "
+            raise ConfigError(f"There is no budget for {quoted(key)}.{suggest(key, BUDGETS)} It can be for: "
                               f"{', '.join(BUDGETS)}.")  # fmt: skip
         if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not 0 < limit < float("inf"):
-            raise ConfigError(f"The budget for {key} is a positive number such as 5e6, not {limit!r}.")
+            raise ConfigError(f"The budget for {key} is a positive number such as 5e6, not {quoted(limit)}.")
     if sort is not None and (not isinstance(sort, str) or sort.removeprefix("-") not in _SORTS):
         raise ConfigError(
-            f"There is no column {sort!r} to sort by.{suggest(str(sort).removeprefix('-'), _SORTS)} "
+            f"There is no column {quoted(sort)} to sort by.{suggest(str(sort).removeprefix('-'), _SORTS)} "
             f"Columns: {', '.join(_SORTS)}; with a minus before it, largest first."
         )
 
@@ -141,7 +141,7 @@ def _names(subjects: list[Subject], names: Iterable[str] | None) -> list[str]:
             or len(set(called)) < len(called)
             or not all(isinstance(n, str) for n in called)
         ):
-            raise ConfigError(f"names are {len(subjects)} different strings, one a model, not {called!r}.")
+            raise ConfigError(f"names are {len(subjects)} different strings, one a model, not {quoted(called)}.")
         return called
     called = [subject.name for subject in subjects]
     labels = list(called)
@@ -177,7 +177,7 @@ def _baseline(baseline: Any, inspections: Mapping[str, Any], failed: Mapping[str
         raise ShapeError(f"The baseline {baseline} could not be inspected: {failed[baseline]}")
     if not isinstance(baseline, str) or baseline not in inspections:
         known = ", ".join([*inspections][:8]) + (", …" if len(inspections) > 8 else "")
-        raise ConfigError(f"The baseline is the name of a compared model, not {baseline!r}."
+        raise ConfigError(f"The baseline is the name of a compared model, not {quoted(baseline)}."
                           f"{suggest(baseline, inspections)} There are: {known}.")  # fmt: skip
     return baseline
 

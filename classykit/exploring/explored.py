@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.errors import ConfigError, ShapeError, StateError
+from classykit.errors import ConfigError, ShapeError, StateError, first_line
 from classykit.heads.classy_head import HEADS, ClassyHead
 from classykit.inputs import input_shape_of
 from classykit.inspecting.inspection import Inspection, inspect
@@ -43,7 +43,13 @@ class Explored:
             self._source = model
         else:
             self.adopted = type(module.model if isinstance(module, Adapter) else module).__name__
-            twin = shared_twin(module) if has_weights(module) else meta_twin(module)
+            try:
+                twin = shared_twin(module) if has_weights(module) else meta_twin(module)
+            except Exception as error:  # whatever a stranger's __deepcopy__ raises
+                raise ConfigError(
+                    f"{self.adopted} cannot be explored: its module tree cannot be copied ({first_line(error)}), and "
+                    f"the app changes nothing of yours."
+                ) from error
             self._described = ClassyModel.from_model(twin, example=example).eval()
             if has_weights(module):
                 self.live = self._described

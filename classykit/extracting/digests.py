@@ -29,13 +29,20 @@ def digest_of_weights(model: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, module in model.named_modules():
         if not is_of_head(name):
-            text = f"{name}:{type(module).__name__}({module.extra_repr()})\n"
+            text = f"{name}:{type(module).__name__}({_settings(module)})\n"
             digest.update(re.sub(r" at 0x[0-9a-fA-F]+", "", text).encode())  # addresses differ with every process
     for name, value in model.state_dict().items():
         if not is_of_head(name):
             digest.update(name.encode())
             _update(digest, value)
     return digest.hexdigest()
+
+
+def _settings(module: nn.Module) -> str:
+    try:
+        return module.extra_repr()
+    except Exception:  # whatever a stranger's code raises
+        return ""
 
 
 def digest_of(value: Any) -> str:

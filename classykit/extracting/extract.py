@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from classykit.contexts import verb
-from classykit.errors import ClassyKitError, ConfigError, DeviceError, Interrupted, StateError, warn
+from classykit.errors import ClassyKitError, ConfigError, DeviceError, Interrupted, StateError, quoted, warn
 from classykit.extracting.digests import digest_of_weights
 from classykit.extracting.disk import pyarrow, sole_writer
 from classykit.extracting.extraction import Extraction
@@ -117,7 +117,7 @@ def extract(
     if shard_size != "auto":
         _check_number("shard_size", shard_size, 1)
     if not isinstance(out, (str, os.PathLike)):
-        raise ConfigError(f"out is the folder that the features go to, such as 'features', not {out!r}.")
+        raise ConfigError(f"out is the folder that the features go to, such as 'features', not {quoted(out)}.")
     out = Path(out).expanduser()
     with together() as ranks, torch.random.fork_rng(devices=[]), ExitStack() as held:
         items = Items(dataset, model, key, on_error)
@@ -222,14 +222,14 @@ def _checked(model: Any, blocks: str | Iterable[str], reduce: str | None, on_err
     if not names:
         raise ConfigError("No block was named: give one or several, e.g. the last of model.block_names.")
     if reduce not in ("mean", None):
-        raise ConfigError(f'reduce is "mean" or None (whole features), not {reduce!r}.')
+        raise ConfigError(f'reduce is "mean" or None (whole features), not {quoted(reduce)}.')
     if on_error not in ("skip", "raise"):
-        raise ConfigError(f'on_error is "skip" or "raise", not {on_error!r}.')
+        raise ConfigError(f'on_error is "skip" or "raise", not {quoted(on_error)}.')
     if reduce is not None:
         pyarrow()
         clash = [name for name in names if name in COLUMNS]
         if clash:
-            raise ConfigError(f"A column is called {clash[0]!r} already: choose another block, or reduce=None.")
+            raise ConfigError(f"A column is called {quoted(clash[0])} already: choose another block, or reduce=None.")
     return model, names
 
 
@@ -240,7 +240,7 @@ def _raise(problem: ClassyKitError | None) -> None:
 
 def _check_number(what: str, number: Any, least: int) -> None:
     if type(number) is not int or number < least:
-        raise ConfigError(f"{what} is a whole number from {least} on, not {number!r}.")
+        raise ConfigError(f"{what} is a whole number from {least} on, not {quoted(number)}.")
 
 
 def _device(model: nn.Module, device: str | torch.device, ranks: Ranks) -> str | torch.device:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from classykit.errors import BlockError, ConfigError, StateError, suggest
+from classykit.errors import BlockError, ConfigError, StateError, quoted, suggest
 from classykit.extracting.disk import pyarrow
 from classykit.extracting.feature_source import Skipped
 from classykit.extracting.feature_store import COLUMNS, Store
@@ -105,7 +105,7 @@ class Extraction:
             block = next(iter(self.blocks))
         if block not in self.blocks:
             raise BlockError(
-                f"There are no features of {block!r}.{suggest(block, self.blocks)} There are those of "
+                f"There are no features of {quoted(block)}.{suggest(block, self.blocks)} There are those of "
                 f"{', '.join(map(repr, self.blocks))}."
             )
         if not self._store.pooled:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from classykit.errors import ShapeError
+from classykit.errors import ShapeError, quoted
 from classykit.features import Features
 
 
@@ -84,7 +84,7 @@ def _layout(
     where = [i for i in range(two.ndim) if same_rank and (one.shape[i], two.shape[i]) == (1, 2)]
     if len(where) != 1 or one.numel() * 2 != two.numel():
         raise ShapeError(
-            f"{block!r} gives {tuple(one.shape)} for one image and {tuple(two.shape)} for two, not one entry an "
+            f"{quoted(block)} gives {tuple(one.shape)} for one image and {tuple(two.shape)} for two, not one entry an "
             f"image (windows in the batch dimension?): choose another block."
         )
     batch_dim = where[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from classykit.errors import ConfigError, ShapeError
+from classykit.errors import ConfigError, ShapeError, quoted
 from classykit.extracting.disk import explained, pyarrow, replacing
 from classykit.extracting.feature_source import ItemInfo, Skipped
 from classykit.extracting.feature_store import Store
@@ -102,7 +102,7 @@ class Shard:
         if kind == "float" and isinstance(row.label, int):
             return float(row.label)
         raise ConfigError(
-            f"Image {row.index} ({row.id}) has the label {row.label!r}, and those of the first are "
+            f"Image {row.index} ({row.id}) has the label {quoted(row.label)}, and those of the first are "
             f"{kind or 'none'}: give labels of one type."
         )
 

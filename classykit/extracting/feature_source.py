@@ -241,7 +241,7 @@ def _check(data: Any) -> None:
     if isinstance(data, DataLoader):
         raise ConfigError("A DataLoader was given: give its dataset (loader.dataset), and batch_size and workers here.")
     lacks = [what for what in ("__len__", "__getitem__") if not hasattr(data, what)]
-    if isinstance(data, (IterableDataset, Mapping)) or lacks:
+    if isinstance(data, (IterableDataset, Mapping)) or lacks or getattr(data, "ndim", 1) == 0:
         raise ConfigError(
             f"A {type(data).__name__} cannot be read by numbers, and so not gone on with, nor shared by processes: "
             f"give a folder, or a Dataset with __len__ and __getitem__, e.g. list(dataset) if it is small."

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
-from classykit.errors import ImageError
+from classykit.errors import ImageError, quoted
 from classykit.extracting.digests import digest_of_file
 
 #: The files that a folder of pictures is searched for, in small or capital letters.
@@ -36,7 +36,7 @@ class Folder(Dataset):
             others = sorted(p.name for p in self.root.iterdir())
             found = f"it holds {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}" if others else "it is empty"
             raise ImageError(
-                f"There is no picture in {str(root)!r} or the folders in it: {found}. "
+                f"There is no picture in {quoted(str(root))} or the folders in it: {found}. "
                 f"Looked for are {', '.join(SUFFIXES)}."
             )
 

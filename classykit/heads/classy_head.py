@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import nn
 
 from classykit.configs import Config, PositiveInt, read_config, without_ignored
-from classykit.errors import ConfigError, HeadError
+from classykit.errors import ConfigError, HeadError, quoted
 from classykit.features import IN_WORDS, KINDS, MAP2D, MAP3D, SEQUENCE, TOKENS, VECTOR, Features
 from classykit.memory import refuse_what_cannot_fit
 from classykit.registry import Registry
@@ -71,11 +71,11 @@ class ClassyHead(nn.Module):
         Raises ConfigError for keys or values that do not belong, DeviceError for weights that the memory cannot hold.
         """
         if not all(isinstance(key, str) for key in config):
-            raise ConfigError(f"The keys of a head's config are strings: {dict(config)!r}.")
+            raise ConfigError(f"The keys of a head's config are strings: {quoted(dict(config))}.")
         keys = {k: v for k, v in config.items() if k not in ("name", "fork_block")}
         if cls.Config is not None:
-            keys = without_ignored(cls.Config, keys, f"head {keys.get('unique_id')!r}")
-            refuse_what_cannot_fit(lambda: cls(**keys), f"head {keys.get('unique_id')!r}")
+            keys = without_ignored(cls.Config, keys, f"head {quoted(keys.get('unique_id'))}")
+            refuse_what_cannot_fit(lambda: cls(**keys), f"head {quoted(keys.get('unique_id'))}")
         return cls(**keys)
 
     @property
@@ -94,7 +94,7 @@ class ClassyHead(nn.Module):
                 f"arguments in order" + (f", and by name {', '.join(values)}." if values else ".")
             )
         values = without_ignored(kind, given | values, type(self).__name__)
-        read = read_config(kind, values, f"head {values.get('unique_id', self.registered_name)!r}")
+        read = read_config(kind, values, f"head {quoted(values.get('unique_id', self.registered_name))}")
         nn.Module.__init__(self)
         self.unique_id, self.num_classes = read.unique_id, read.num_classes
         self._config = read.model_dump(exclude_defaults=True, exclude={"unique_id"})
@@ -127,14 +127,14 @@ class ClassyHead(nn.Module):
         if x.ndim not in ranks:
             wanted = " or ".join(KINDS[kind] for kind in self.takes)
             raise HeadError(
-                f"head {self.unique_id!r} ({self.registered_name}) takes {wanted}, "
+                f"head {quoted(self.unique_id)} ({self.registered_name}) takes {wanted}, "
                 f"it was given a tensor of shape {tuple(x.shape)}."
             )
         last = ranks[x.ndim] == TOKENS if channels_last is None else channels_last
         got = x.shape[-1 if last else 1]
         if channels is not None and got != channels:
             raise HeadError(
-                f"head {self.unique_id!r} expects {channels} channels, it was given {got} "
+                f"head {quoted(self.unique_id)} expects {channels} channels, it was given {got} "
                 f"(shape {tuple(x.shape)}): use in_plane={got}, or leave it out to have it inferred."
             )
 
@@ -147,7 +147,7 @@ def register_head(name: str) -> Callable[[type], type]:
 
     def decorate(cls: type) -> type:
         if not (isinstance(cls, type) and issubclass(cls, ClassyHead)):
-            raise ConfigError(f"register_head({name!r}) takes a subclass of ClassyHead, not {cls!r}.")
+            raise ConfigError(f"register_head({quoted(name)}) takes a subclass of ClassyHead, not {quoted(cls)}.")
         HEADS.add(name, cls)
         cls.registered_name = name
         return cls
@@ -174,8 +174,8 @@ def build_head(config: Mapping[str, Any]) -> ClassyHead:
     Raises UnknownNameError for an unknown name, ConfigError for bad keys or values.
     """
     if not isinstance(config, Mapping):
-        raise ConfigError(f"A head's config is a dict with 'name' and 'unique_id', not {config!r}.")
+        raise ConfigError(f"A head's config is a dict with 'name' and 'unique_id', not {quoted(config)}.")
     for key in ("name", "unique_id"):
         if key not in config:
-            raise ConfigError(f"The head config {dict(config)!r} lacks the key {key!r}.")
+            raise ConfigError(f"The head config {quoted(dict(config))} lacks the key {quoted(key)}.")
     return HEADS[config["name"]].from_config(config)

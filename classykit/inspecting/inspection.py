@@ -17,7 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from classykit import formats
 from classykit.contexts import verb
-from classykit.errors import ConfigError, ShapeError
+from classykit.errors import ConfigError, ShapeError, quoted
 from classykit.features import Features, main_tensor, shape_text
 from classykit.harmless import harmless
 from classykit.inputs import example_of, input_shape_of
@@ -76,13 +76,13 @@ def inspect(
     >>> inspect(nn.Bilinear(4, 5, 6), example=Inputs(torch.zeros(1, 4), torch.zeros(1, 5))).params
     126
     """
-    if batch_size is not None and (type(batch_size) is not int or batch_size < 1):
-        raise ConfigError(f"batch_size is a positive number, not {batch_size!r}.")
+    if batch_size is not None and (type(batch_size) is not int or not 1 <= batch_size < 2**31):
+        raise ConfigError(f"batch_size is a positive number, not {quoted(batch_size)}.")
     if input_shape is not None and (
         not isinstance(input_shape, (tuple, list, torch.Size))
         or not all(isinstance(n, int) and n > 0 for n in input_shape)
     ):
-        raise ConfigError(f"input_shape is a tuple of positive sizes such as (3, 224, 224), not {input_shape!r}.")
+        raise ConfigError(f"input_shape is a tuple of positive sizes such as (3, 224, 224), not {quoted(input_shape)}.")
     given = None if example is None else example_of(example, input_shape)
     subject = subject_of(model)
     if given is None and subject.module is not None and input_shape is None:

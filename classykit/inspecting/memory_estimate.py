@@ -12,7 +12,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from classykit import formats
-from classykit.errors import ConfigError
+from classykit.errors import ConfigError, quoted
 from classykit.inspecting import shortcuts
 from classykit.nested import Inputs, call, tensors_in
 
@@ -91,9 +91,9 @@ def estimate(twin: nn.Module, x: Any, mode: str = "inference", optimizer: str = 
     Raises ConfigError for a mode or optimizer that is not known.
     """
     if mode not in ("inference", "training"):
-        raise ConfigError(f"mode is 'inference' or 'training', not {mode!r}.")
+        raise ConfigError(f"mode is 'inference' or 'training', not {quoted(mode)}.")
     if optimizer not in OPTIMIZERS:
-        raise ConfigError(f"optimizer is one of {', '.join(map(repr, OPTIMIZERS))}, not {optimizer!r}.")
+        raise ConfigError(f"optimizer is one of {', '.join(map(repr, OPTIMIZERS))}, not {quoted(optimizer)}.")
     parameters = list({id(p): p for p in twin.parameters()}.values())
     buffers = list({id(b): b for b in twin.buffers()}.values())
     weights = _bytes([*parameters, *buffers])

@@ -16,7 +16,7 @@ from torch import nn
 
 from classykit import formats
 from classykit.contexts import verb
-from classykit.errors import ClassyKitError, ConfigError, ShapeError, suggest
+from classykit.errors import ClassyKitError, ConfigError, ShapeError, quoted, suggest
 from classykit.features import Features, shape_text
 from classykit.inspecting.memory_estimate import PeakMemory, estimate, largest_batch
 from classykit.inspecting.receptive.receptive_field import ReceptiveField
@@ -276,9 +276,9 @@ class Inspection:
         if batch_size is None:
             batch_size = self.batch_size
         if type(batch_size) is not int or batch_size < 1:
-            raise ConfigError(f"batch_size is a positive number, not {batch_size!r}.")
+            raise ConfigError(f"batch_size is a positive number, not {quoted(batch_size)}.")
         if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
-            raise ConfigError(f"dtype is a floating-point type such as torch.bfloat16, not {dtype!r}.")
+            raise ConfigError(f"dtype is a floating-point type such as torch.bfloat16, not {quoted(dtype)}.")
         twin, x = self._again(batch_size, dtype)
         try:
             return estimate(twin, x, mode, optimizer)
@@ -303,7 +303,7 @@ class Inspection:
             return self.peak_memory(mode, batch_size=n, dtype=dtype, optimizer=optimizer).total
 
         if isinstance(memory, bool) or not isinstance(memory, (int, float)) or not 0 <= memory < math.inf:
-            raise ConfigError(f"memory is a number of bytes, such as 16e9, not {memory!r}.")
+            raise ConfigError(f"memory is a number of bytes, such as 16e9, not {quoted(memory)}.")
         try:
             return largest_batch(needed, int(memory))
         except ShapeError:  # what cannot be trained on one may be on two

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from classykit.contexts import verb
-from classykit.errors import ClassyKitError, ConfigError, Interrupted, first_line
+from classykit.errors import ClassyKitError, ConfigError, Interrupted, first_line, quoted
 from classykit.measuring.bench import Bench
 from classykit.measuring.benchmark_report import Benchmark, Row
 from classykit.measuring.machine import machine
@@ -151,7 +151,7 @@ def _listed(value: Any, what: str) -> list[Any]:
 def _sizes(batch_sizes: Any) -> list[int]:
     sizes = _listed(batch_sizes, "batch_sizes")
     if any(type(n) is not int or n < 1 for n in sizes):
-        raise ConfigError(f"batch_sizes is a positive number or several, not {batch_sizes!r}.")
+        raise ConfigError(f"batch_sizes is a positive number or several, not {quoted(batch_sizes)}.")
     return list(dict.fromkeys(sizes))
 
 
@@ -164,7 +164,7 @@ def _modes(modes: Any) -> list[str]:
 
 def _seconds(seconds: Any) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < float("inf"):
-        raise ConfigError(f"seconds is a positive number, not {seconds!r}.")
+        raise ConfigError(f"seconds is a positive number, not {quoted(seconds)}.")
     return float(seconds)
 
 

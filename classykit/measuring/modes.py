@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.errors import ClassyKitError, ConfigError, DeviceError, first_line, suggest
+from classykit.errors import ClassyKitError, ConfigError, DeviceError, first_line, quoted, suggest
 from classykit.inspecting.memory_estimate import LiveBytes
 from classykit.measuring.timing import quietly
 from classykit.nested import call, tensors_in
@@ -60,7 +60,7 @@ def parts_of(mode: str) -> frozenset[str]:
     for part in parts:
         if not isinstance(part, str) or part not in MODES:
             raise ConfigError(
-                f"There is no mode {part!r}.{suggest(part, MODES)} A mode is one of {', '.join(MODES)}, "
+                f"There is no mode {quoted(part)}.{suggest(part, MODES)} A mode is one of {', '.join(MODES)}, "
                 f'or several joined with "+".'
             )
     return frozenset(parts) - {"eager"}

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from classykit.contexts import verb
-from classykit.errors import OF_BAD_INPUT, ClassyKitError, ConfigError, DeviceError, Interrupted, ShapeError
+from classykit.errors import OF_BAD_INPUT, ClassyKitError, ConfigError, DeviceError, Interrupted, ShapeError, quoted
 from classykit.harmless import harmless
 from classykit.inputs import example_of
 from classykit.inspecting.inspection import inspect, row_paths
@@ -74,7 +74,7 @@ def profile_blocks(
     ('initial_block', True, 2408448)
     """
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds < float("inf"):
-        raise ConfigError(f"seconds is a positive number, not {seconds!r}.")
+        raise ConfigError(f"seconds is a positive number, not {quoted(seconds)}.")
     if example is not None:
         if x is not None:
             raise ConfigError("Give x or example, not both: each is what the model is called with.")

@@ -12,7 +12,7 @@ from torch import nn
 
 from classykit.configs import without_ignored
 from classykit.contexts import verb
-from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError, first_line, warn
+from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError, first_line, quoted, warn
 from classykit.features import IN_WORDS, Features, main_tensor, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
 from classykit.memory import refuse_weights_of
@@ -85,11 +85,11 @@ def heads_fitted(
     readings, described = {}, []
     for block, path, head in wanted:
         if seen is not None and path not in seen:
-            raise BlockError(f"block {block!r} does not run in a forward pass, so it gives nothing to a head.")
+            raise BlockError(f"block {quoted(block)} does not run in a forward pass, so it gives nothing to a head.")
         # where nothing is known, a copy is the safe assumption
         features, output, readings[block] = seen[path] if seen is not None else (None, None, Reading(clone=True))
         if not isinstance(head, (ClassyHead, Mapping)):
-            raise ConfigError(f"A head is a ClassyHead or a head's config, not {head!r}.")
+            raise ConfigError(f"A head is a ClassyHead or a head's config, not {quoted(head)}.")
         build = None
         if not isinstance(head, ClassyHead):
             kind, keys = _completed(head, block, features, output)
@@ -101,7 +101,7 @@ def heads_fitted(
                     head = kind.from_config(keys).to(dtype=dtype_of(model))
                 described.append(head)
         if head.unique_id in ids:
-            raise HeadError(f"The model already has a head {head.unique_id!r}; choose another unique_id.")
+            raise HeadError(f"The model already has a head {quoted(head.unique_id)}; choose another unique_id.")
         ids.add(head.unique_id)
         if features is not None:
             _check_fit(head, block, features, output, model.input_shape)
@@ -118,19 +118,19 @@ def _completed(
 ) -> tuple[type[ClassyHead], dict[str, Any]]:
     """The head's class, and its config with what the block settles (``in_plane``)."""
     if not all(isinstance(key, str) for key in config):
-        raise ConfigError(f"The keys of a head's config are strings: {dict(config)!r}.")
+        raise ConfigError(f"The keys of a head's config are strings: {quoted(dict(config))}.")
     if "name" not in config:
-        raise ConfigError(f"The head config {dict(config)!r} lacks the key 'name'; list_heads() gives the names.")
+        raise ConfigError(f"The head config {quoted(dict(config))} lacks the key 'name'; list_heads() gives the names.")
     kind, keys = HEADS[config["name"]], dict(config)
     if kind.Config is not None:
-        keys = without_ignored(kind.Config, keys, f"head {keys.get('unique_id')!r}")
+        keys = without_ignored(kind.Config, keys, f"head {quoted(keys.get('unique_id'))}")
     if features is not None:
         _refuse_misfit(kind, keys.get("unique_id"), block, features)
         for key, value in kind.keys_for(features).items():
             keys.setdefault(key, value)
     elif "in_plane" not in keys and kind.Config is not None and "in_plane" in kind.Config.model_fields:
         gave = "its shapes cannot be worked out beforehand" if output is None else f"it gives {_say(output)}"
-        raise HeadError(f"in_plane cannot be inferred for head {keys.get('unique_id')!r} at {block}: {gave}.")
+        raise HeadError(f"in_plane cannot be inferred for head {quoted(keys.get('unique_id'))} at {block}: {gave}.")
     return kind, keys
 
 
@@ -146,7 +146,7 @@ def _refuse_misfit(kind: type[ClassyHead], unique_id: Any, block: str, features:
     if reason is not None:
         fitting = ", ".join(heads_that_fit(features))
         raise HeadError(
-            f"head {unique_id!r} ({kind.registered_name or kind.__name__}) {reason}; "
+            f"head {quoted(unique_id)} ({kind.registered_name or kind.__name__}) {reason}; "
             f"{block} gives {_kind_words(features)}. Heads that fit: {fitting}."
         )
 
@@ -159,7 +159,7 @@ def _check_fit(
     in_plane = getattr(head, "in_plane", None)
     if in_plane is not None and in_plane != features.channels:
         raise HeadError(
-            f"head {head.unique_id!r} expects {in_plane} channels, {block} gives {features}: "
+            f"head {quoted(head.unique_id)} expects {in_plane} channels, {block} gives {features}: "
             f"use in_plane={features.channels}, or leave it out to have it inferred."
         )
     twin = meta_twin(head)
@@ -167,7 +167,7 @@ def _check_fit(
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             twin(output.to(dtype_of(head)))
     except Exception as error:  # whatever a stranger's head raises
-        why = f"head {head.unique_id!r} cannot take {block}'s {_kind_words(features)}: {first_line(error)}"
+        why = f"head {quoted(head.unique_id)} cannot take {block}'s {_kind_words(features)}: {first_line(error)}"
         needed = _smallest(twin, output.to(dtype_of(head)), features)
         if needed is None or len(input_shape) != 1 + len(features.spatial):
             raise HeadError(why) from None

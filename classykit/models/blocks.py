@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from classykit.errors import BlockError, suggest
+from classykit.errors import BlockError, quoted, suggest
 from classykit.models.head_dict import is_of_head
 from classykit.scripted import is_scripted
 
@@ -27,7 +27,7 @@ def resolve_block(root: nn.Module, listed: Mapping[str, str], name: str) -> tupl
     parts, modules = path.split("."), dict(root.named_modules())
     for i in range(len(parts) + 1):
         if is_scripted(modules[".".join(parts[:i])]):
-            inside = f"is in {'.'.join(parts[:i]) or 'the model'!r}, which" if i < len(parts) else "is what"
+            inside = f"is in {quoted('.'.join(parts[:i]) or 'the model')}, which" if i < len(parts) else "is what"
             raise BlockError(
                 f"{name!r} {inside} was scripted or traced (torch.jit): that runs as one and cannot be watched. Use "
                 f"the nn.Module that it was made of, or a block around it."
@@ -37,7 +37,7 @@ def resolve_block(root: nn.Module, listed: Mapping[str, str], name: str) -> tupl
 
 def _resolve(root: nn.Module, listed: Mapping[str, str], name: str) -> tuple[str, str]:
     if not isinstance(name, str):
-        raise BlockError(f"A block is named by a string, not {name!r}.")
+        raise BlockError(f"A block is named by a string, not {quoted(name)}.")
     if name in listed:
         return name, listed[name]
     paths = [p for p, _ in root.named_modules() if p and not is_of_head(p)]
@@ -50,10 +50,10 @@ def _resolve(root: nn.Module, listed: Mapping[str, str], name: str) -> tuple[str
         return shown.get(candidates[0], candidates[0]), candidates[0]
     if candidates:
         some = ", ".join(candidates[:6]) + (f" and {len(candidates) - 6} more" if len(candidates) > 6 else "")
-        raise BlockError(f"{name!r} is the name of {len(candidates)} modules; use a dotted path: {some}.")
+        raise BlockError(f"{quoted(name)} is the name of {len(candidates)} modules; use a dotted path: {some}.")
     listing = ", ".join(listed) if len(listed) <= 8 else f"{', '.join(list(listed)[:8])}, ..."
     raise BlockError(
-        f"The model has no block {name!r}.{suggest(str(name), [*listed, *paths])} "
+        f"The model has no block {quoted(name)}.{suggest(name, [*listed, *paths])} "
         f"Its blocks are: {listing}. Any submodule can be reached by its dotted path."
     )
 

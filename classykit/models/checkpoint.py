@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from classykit.archives import bloated
-from classykit.errors import ClassyKitError, ConfigError, StateError
+from classykit.errors import ClassyKitError, ConfigError, StateError, quoted
 from classykit.images import Preprocessing
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS, build_model
@@ -98,7 +98,7 @@ def _appearing(path: Path) -> Iterator[Path]:
 def _path(path: Any) -> Path:
     """The path of a file; StateError for what is none."""
     if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-        raise StateError(f"A checkpoint is a file: give its path, such as 'model.safetensors', not {path!r}.")
+        raise StateError(f"A checkpoint is a file: give its path, such as 'model.safetensors', not {quoted(path)}.")
     found = Path(path)
     if found.is_dir():
         raise StateError(f"{found} is a folder: name the file in it, such as {found / 'model.safetensors'}.")
@@ -120,7 +120,7 @@ def load_checkpoint(path: str | Path, model: ClassyModel | None = None) -> Class
         config = about["config"]
         if config.get("name") not in MODELS:
             raise StateError(
-                f"{path} holds a {config.get('name')!r}, which is no registered model: build it yourself and "
+                f"{path} holds a {quoted(config.get('name'))}, which is no registered model: build it yourself and "
                 f"use load_checkpoint(path, model=...)."
             )
         try:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from classykit.configs import Config, read_config, without_ignored
-from classykit.errors import BlockError, ConfigError, HeadError, StateError, warn
+from classykit.errors import BlockError, ConfigError, HeadError, StateError, quoted, warn
 from classykit.features import Features
 from classykit.heads.classy_head import ClassyHead
 from classykit.inputs import example_of, input_shape_of, preprocessing_of
@@ -98,7 +98,7 @@ class ClassyModel(nn.Module):
         DeviceError for weights that the memory cannot hold.
         """
         if not all(isinstance(key, str) for key in config):
-            raise ConfigError(f"The keys of a config are strings: {dict(config)!r}.")
+            raise ConfigError(f"The keys of a config are strings: {quoted(dict(config))}.")
         keys, heads = {k: v for k, v in config.items() if k not in ("name", "heads")}, config.get("heads")
 
         def build() -> ClassyModel:
@@ -143,7 +143,7 @@ class ClassyModel(nn.Module):
         if not isinstance(model, nn.Module):
             raise ConfigError(f"from_model takes an nn.Module, not {type(model).__name__}.")
         if input_shape is not None and not isinstance(input_shape, (tuple, list, torch.Size)):
-            raise ConfigError(f"input_shape is a tuple of sizes such as (3, 224, 224), not {input_shape!r}.")
+            raise ConfigError(f"input_shape is a tuple of sizes such as (3, 224, 224), not {quoted(input_shape)}.")
         model = unwrapped(model)
         return model if isinstance(model, ClassyModel) else Adapter(model, input_shape, example)
 
@@ -151,12 +151,14 @@ class ClassyModel(nn.Module):
     def from_checkpoint(cls, checkpoint: Mapping[str, Any]) -> ClassyModel:
         """Rebuild the model of a ClassyVision checkpoint dict, with its weights and heads."""
         try:
+            if isinstance(checkpoint, torch.Tensor):
+                raise TypeError("it is a tensor")
             config = checkpoint["input_args"]["config"]["model"]
             state = checkpoint["classy_state_dict"]["base_model"]
         except (KeyError, TypeError, IndexError) as missing:
             raise StateError(
                 "A ClassyVision checkpoint holds ['input_args']['config']['model'] and "
-                f"['classy_state_dict']['base_model']; looking for them raised {missing!r}."
+                f"['classy_state_dict']['base_model']; looking for them raised {quoted(missing)}."
             ) from None
         model = build_model(config)
         model.set_classy_state(state)
@@ -215,7 +217,7 @@ class ClassyModel(nn.Module):
                 raise HeadError("No forward pass has run the heads yet: call model(x) first.")
             return self.head_outputs
         if not isinstance(block_outputs, Mapping):
-            raise ConfigError(f"execute_heads takes {{block name: features}}, not {block_outputs!r}.")
+            raise ConfigError(f"execute_heads takes {{block name: features}}, not {quoted(block_outputs)}.")
         missing = [b for b in self._head_blocks.values() if b not in block_outputs]
         if missing:
             raise BlockError(f"execute_heads needs the features of {', '.join(map(repr, missing))}.")
@@ -302,7 +304,7 @@ class ClassyModel(nn.Module):
                 raise ConfigError("attach_head names the head and its block itself: leave out name and fork_block.")
             new = {"name": head, "unique_id": self._free_id(head) if unique_id is None else unique_id, **keys}
         else:
-            raise ConfigError(f"A head is a ClassyHead or a registered name, not {head!r}.")
+            raise ConfigError(f"A head is a ClassyHead or a registered name, not {quoted(head)}.")
         fitted, readings = heads_fitted(self, [(shown, path, new)], taken=self._head_blocks)
         self._install([*self._attached(), *fitted], self._readings | readings)
         return fitted[0][1]
@@ -318,8 +320,8 @@ class ClassyModel(nn.Module):
         for block, of_block in heads.items():
             shown, path = self.find_block(block)
             of_block = [of_block] if isinstance(of_block, (ClassyHead, Mapping)) else of_block
-            if isinstance(of_block, str) or not isinstance(of_block, Iterable):
-                raise ConfigError(f"The heads of a block are a list of heads; {block!r} has {of_block!r}.")
+            if isinstance(of_block, (str, torch.Tensor)) or not isinstance(of_block, Iterable):
+                raise ConfigError(f"The heads of a block are a list of heads; {quoted(block)} has {quoted(of_block)}.")
             wanted += [(shown, path, head) for head in of_block]
         self._install(*heads_fitted(self, wanted, taken={}))
 
@@ -327,7 +329,7 @@ class ClassyModel(nn.Module):
         """Attach the heads of a model config, each with its ``fork_block``, besides those there are."""
         wanted = []
         if not isinstance(configs, (list, tuple)):
-            raise ConfigError(f"'heads' is a list of head configs, not {configs!r}.")
+            raise ConfigError(f"'heads' is a list of head configs, not {quoted(configs)}.")
         for config in configs:
             if not isinstance(config, Mapping) or "fork_block" not in config:
                 raise ConfigError(f"A head in a model's config names its block as 'fork_block'; found {config!r}.")
@@ -353,7 +355,9 @@ class ClassyModel(nn.Module):
         kept = [(b, h) for b, h in self._attached() if h.unique_id != unique_id]
         removed = [h for h in self._heads.values() if h.unique_id == unique_id]
         if not removed:
-            raise HeadError(f"There is no head {unique_id!r}; attached are: {', '.join(self._head_blocks) or 'none'}.")
+            raise HeadError(
+                f"There is no head {quoted(unique_id)}; attached are: {', '.join(self._head_blocks) or 'none'}."
+            )
         self._install(kept, self._readings)
         return removed[0]
 
@@ -463,7 +467,7 @@ class ClassyModel(nn.Module):
             )
         pairs = [(own[key], head_state) for key, head_state in given.items() if key in own]
         for head, head_state in pairs:
-            check_state(head.state_dict(), head_state, strict, f"head {head.unique_id!r}")
+            check_state(head.state_dict(), head_state, strict, f"head {quoted(head.unique_id)}")
         return pairs
 
     def _refuse_without_weights(self) -> None:
@@ -494,7 +498,7 @@ def _run_heads(module: ClassyModel, record: Mapping[str, torch.Tensor]) -> Any:
 
 
 def _ids(heads: Iterable[tuple[str, str]]) -> str:
-    return ", ".join(f"{unique_id!r} at {block}" for block, unique_id in heads) or "none"
+    return ", ".join(f"{quoted(unique_id)} at {block}" for block, unique_id in heads) or "none"
 
 
 class Adapter(ClassyModel):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from classykit.errors import ClassyKitError, ConfigError, first_line
+from classykit.errors import ClassyKitError, ConfigError, first_line, quoted
 from classykit.meta import weightless
 from classykit.registry import Registry
 
@@ -49,7 +49,7 @@ def register_model(name: str, **defaults: Any) -> Callable[[type], type]:
 
     def decorate(cls: type) -> type:
         if not (isinstance(cls, type) and issubclass(cls, nn.Module) and hasattr(cls, "from_config")):
-            raise ConfigError(f"register_model({name!r}) takes a subclass of ClassyModel, not {cls!r}.")
+            raise ConfigError(f"register_model({quoted(name)}) takes a subclass of ClassyModel, not {quoted(cls)}.")
         MODELS.add(name, ModelEntry(cls, defaults))
         return cls
 
@@ -60,7 +60,11 @@ def _on(device: str | torch.device | None) -> Any:
     """A context in which tensors are made on ``device``; None: where they are made anyway."""
     if device is None:
         return nullcontext()
-    return weightless() if torch.device(device).type == "meta" else torch.device(device)
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError, ValueError):
+        raise ConfigError(f'device is "meta", "cpu", "cuda", "cuda:1" or the like, not {quoted(device)}.') from None
+    return weightless() if found.type == "meta" else found
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -87,7 +91,9 @@ def named_config(config: Mapping[str, Any]) -> dict[str, Any]:
         keys = ", ".join(map(repr, config)) or "no keys"
         raise ConfigError(f"A model's config has a 'name'; this one has only {keys}.")
     if not all(isinstance(key, str) for key in config):
-        raise ConfigError(f"The keys of a config are strings; found {[k for k in config if not isinstance(k, str)]!r}.")
+        raise ConfigError(
+            f"The keys of a config are strings; found {quoted([k for k in config if not isinstance(k, str)])}."
+        )
     return dict(config)
 
 
@@ -112,7 +118,11 @@ def build_model(
         config = {"name": config}
     if not isinstance(config, Mapping):
         raise ConfigError(f"A model is described by a name or a config dict, not {type(config).__name__}.")
-    given = copy.deepcopy({**named_config(config), **overrides})
+    given = {**named_config(config), **overrides}
+    try:
+        given = copy.deepcopy(given)
+    except Exception as error:  # whatever a person's object makes of it
+        raise ConfigError(f"A config holds plain values, and this one cannot be copied: {first_line(error)}") from None
     name = given["name"]
     entry = MODELS[name]
     with _on(device):

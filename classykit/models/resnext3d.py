@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from classykit.configs import Config, Depths, Flag, PositiveInt
-from classykit.errors import ShapeError
+from classykit.errors import ShapeError, quoted
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
 from classykit.models.resnext3d_blocks import RESIDUALS, STEMS, BlockPlan, ResidualBlock3D
@@ -243,9 +243,9 @@ class ResNeXt3D(ClassyModel):
         takes = f"clips (N, {self.input_planes}, T, H, W) or pictures (N, {self.input_planes}, H, W)"
         if isinstance(x, Mapping):
             if self.input_key is None:
-                raise ShapeError(f"This model takes {takes}, not a dict: build it with input_key={_first(x)!r}.")
+                raise ShapeError(f"This model takes {takes}, not a dict: build it with input_key={quoted(_first(x))}.")
             if self.input_key not in x:
-                raise ShapeError(f"The input has no {self.input_key!r}, this model's input_key, but {list(x)}.")
+                raise ShapeError(f"The input has no {quoted(self.input_key)}, this model's input_key, but {list(x)}.")
             x = x[self.input_key]
         if not isinstance(x, torch.Tensor):
             raise ShapeError(f"This model takes {takes}, it was given a {type(x).__name__}.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from classykit.errors import StateError
+from classykit.errors import StateError, quoted
 
 FORM = "{'model': {'trunk': {key: tensor}, 'heads': {block: {unique_id: {key: tensor}}}}}"
 
@@ -21,9 +21,9 @@ def heads_of(state: Any) -> dict[tuple[str, str], Mapping[str, Any]]:
     """The heads' part of a classy state: ``{(block, unique_id): state}``, empty when it has none."""
     heads = _model_of(state).get("heads")
     return {
-        (block, unique_id): _table(head, f"['model']['heads'][{block!r}][{unique_id!r}]")
+        (block, unique_id): _table(head, f"['model']['heads'][{quoted(block)}][{quoted(unique_id)}]")
         for block, of_block in _table({} if heads is None else heads, "['model']['heads']").items()
-        for unique_id, head in _table(of_block, f"['model']['heads'][{block!r}]").items()
+        for unique_id, head in _table(of_block, f"['model']['heads'][{quoted(block)}]").items()
     }
 
 
@@ -63,11 +63,11 @@ def check_state(own: Mapping[str, Any], given: Mapping[str, Any], strict: bool, 
             continue
         odd = oddity(given[key])
         if odd is not None:
-            problems.append(f"holds {odd} under {key!r}, not an ordinary tensor")
+            problems.append(f"holds {odd} under {quoted(key)}, not an ordinary tensor")
         elif given[key].shape != own[key].shape:
-            problems.append(f"has {key!r} of shape {tuple(given[key].shape)}, the model {tuple(own[key].shape)}")
+            problems.append(f"has {quoted(key)} of shape {tuple(given[key].shape)}, the model {tuple(own[key].shape)}")
         elif own[key].is_floating_point() and not given[key].is_floating_point():
-            problems.append(f"has {key!r} in {given[key].dtype}, the model in {own[key].dtype}: convert it first")
+            problems.append(f"has {quoted(key)} in {given[key].dtype}, the model in {own[key].dtype}: convert it first")
     if problems:
         more = f"; and {len(problems) - 4} more" if len(problems) > 4 else ""
         raise StateError(f"The state of {what} does not fit: it " + "; it ".join(problems[:4]) + more + ".")

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from torch import nn
 
 from classykit.configs import Config, Depth, PictureConfig, PositiveInt, Probability
-from classykit.errors import ShapeError, StateError
+from classykit.errors import ShapeError, StateError, quoted
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
 from classykit.models.state import oddity
@@ -236,12 +236,14 @@ class VisionTransformer(ClassyModel):
         if oddity(given) or not given.is_floating_point() or given.shape == self.encoder.pos_embedding.shape:
             return trunk  # nothing to resize; what is wrong with it will be found
         if given.ndim != 3 or given.shape[1:] != (1, self.hidden_dim):
-            raise StateError(f"{key!r} has the shape {tuple(given.shape)}, not (length, 1, {self.hidden_dim}).")
+            raise StateError(f"{quoted(key)} has the shape {tuple(given.shape)}, not (length, 1, {self.hidden_dim}).")
         tokens = 1 if self.classifier == "token" else 0
         patches = given.shape[0] - tokens
         old, new = math.isqrt(max(patches, 0)), self.image_size // self.patch_size
         if patches < 1 or old * old != patches:
-            raise StateError(f"{key!r} is for {max(patches, 0)} patches, which make no square: is it another model's?")
+            raise StateError(
+                f"{quoted(key)} is for {max(patches, 0)} patches, which make no square: is it another model's?"
+            )
         log.info("position embeddings resized from %d×%d to %d×%d patches", old, old, new, new)
         grid = given[tokens:].permute(1, 2, 0).reshape(1, self.hidden_dim, old, old)
         grid = F.interpolate(grid, size=(new, new), mode="bicubic", align_corners=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classykit import formats
-from classykit.errors import ConfigError, suggest
+from classykit.errors import ConfigError, quoted, suggest
 from classykit.inspecting.report import REST, UNUSED, fold_blocks, names_of_run
 from classykit.plots.style import BLUE, INK, UNITS, figure_of, heading, in_units, place, plain, runs, shortened
 
@@ -56,9 +56,9 @@ def cost_bars(
     what = [what] if isinstance(what, str) else list(what)
     for key in what or [None]:
         if key not in UNITS:
-            raise ConfigError(f"what is some of {', '.join(UNITS)}, not {key!r}.{suggest(key, UNITS)}")
+            raise ConfigError(f"what is some of {', '.join(UNITS)}, not {quoted(key)}.{suggest(key, UNITS)}")
     if by not in ("block", "stage"):
-        raise ConfigError(f"by is 'block' or 'stage', not {by!r}.")
+        raise ConfigError(f"by is 'block' or 'stage', not {quoted(by)}.")
     if not inspection.blocks:
         raise ConfigError(f"{inspection.name} has no block to draw: {inspection.error or 'the inspection is empty.'}")
     bars = _folded(inspection.blocks) if by == "block" else _by_stage(inspection.blocks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from classykit import formats
-from classykit.errors import ConfigError, suggest
+from classykit.errors import ConfigError, quoted, suggest
 from classykit.plots.style import ACCENT, BLUE, INK, figure_of, in_units, plain, shortened
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def benchmark_bars(benchmark: Benchmark, what: str = "latency_ms", *, title: str
     from classykit.measuring.benchmark_table import title as of_benchmark
 
     if what not in _WHAT:
-        raise ConfigError(f"what is one of {', '.join(_WHAT)}, not {what!r}.{suggest(what, _WHAT)}")
+        raise ConfigError(f"what is one of {', '.join(_WHAT)}, not {quoted(what)}.{suggest(what, _WHAT)}")
     sizes = list(dict.fromkeys(row.batch_size for row in benchmark.rows))
     if not sizes:
         raise ConfigError("There is no row to draw: nothing was measured.")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from classykit import formats
-from classykit.errors import ConfigError, suggest
+from classykit.errors import ConfigError, quoted, suggest
 from classykit.plots.style import ACCENT, BLUE, INK, figure_of, in_units, plain, tick_text
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def cost_scatter(
     """
     for word, key in (("x", x), ("y", y), ("size", size)):
         if key not in _WORDS:
-            raise ConfigError(f"{word} is one of {', '.join(_WORDS)}, not {key!r}.{suggest(str(key), _WORDS)}")
+            raise ConfigError(f"{word} is one of {', '.join(_WORDS)}, not {quoted(key)}.{suggest(key, _WORDS)}")
     if not inspections:
         raise ConfigError("There is no model to draw.")
     names = list(inspections)

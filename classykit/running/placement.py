@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from classykit.copies import copied
-from classykit.errors import ConfigError, DeviceError
+from classykit.errors import ConfigError, DeviceError, quoted
 from classykit.meta import attributes_of, dtype_of
 from classykit.nested import mapped
 from classykit.scripted import outermost_scripts
@@ -124,7 +124,7 @@ def choose(
     if channels_last == "auto":
         channels_last = place.type in ("cpu", "cuda") and _is_convolutional(model)
     if not isinstance(channels_last, bool):
-        raise ConfigError(f'channels_last is True, False or "auto", not {channels_last!r}.')
+        raise ConfigError(f'channels_last is True, False or "auto", not {quoted(channels_last)}.')
     return Place(place, number, channels_last)
 
 
@@ -137,12 +137,12 @@ def _device(wanted: str | torch.device, of_model: torch.device) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(wanted)
-    except (RuntimeError, TypeError) as error:
-        raise ConfigError(f'device is "auto", "cpu", "cuda", "cuda:1" or the like, not {wanted!r}.') from error
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ConfigError(f'device is "auto", "cpu", "cuda", "cuda:1" or the like, not {quoted(wanted)}.') from error
     if device.type == "cuda" and device.index is None and torch.cuda.is_available():
         device = torch.device("cuda", torch.cuda.current_device())
     if str(device) not in devices():
-        raise DeviceError(f"There is no device {str(device)!r} here; there is {', '.join(devices())}.")
+        raise DeviceError(f"There is no device {quoted(str(device))} here; there is {', '.join(devices())}.")
     return device
 
 
@@ -151,7 +151,7 @@ def _dtype(wanted: str | torch.dtype, of_model: torch.dtype, device: torch.devic
         return torch.bfloat16 if of_model == torch.float32 and _is_quick_in_bfloat16(device) else of_model
     found = getattr(torch, wanted.removeprefix("torch."), None) if isinstance(wanted, str) else wanted
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
-        raise ConfigError(f'dtype is "auto", or a floating-point type such as "bfloat16", not {wanted!r}.')
+        raise ConfigError(f'dtype is "auto", or a floating-point type such as "bfloat16", not {quoted(wanted)}.')
     return found
 
 

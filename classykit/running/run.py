@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from classykit.contexts import verb
-from classykit.errors import ConfigError, DeviceError, Interrupted, ShapeError, warn
+from classykit.errors import ConfigError, DeviceError, Interrupted, ShapeError, quoted, warn
 from classykit.meta import dtype_of
 from classykit.running.batches import Batches
 from classykit.running.engine import Engine, Run, join
@@ -124,7 +124,7 @@ def _wanted(batch_size: int | str) -> int | None:
     if isinstance(batch_size, str) and batch_size == "auto":
         return None
     if type(batch_size) is not int or batch_size < 1:
-        raise ConfigError(f'batch_size is "auto" or a positive number, not {batch_size!r}.')
+        raise ConfigError(f'batch_size is "auto" or a positive number, not {quoted(batch_size)}.')
     return batch_size
 
 

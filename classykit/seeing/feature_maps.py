@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from classykit.errors import ConfigError, ShapeError
+from classykit.errors import ConfigError, ShapeError, quoted
 from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, Features
 
 ORDERS = ("variance", "mean", "index")
@@ -72,13 +72,13 @@ def feature_maps(
     [0, 1, 2]
     """
     if order not in ORDERS:
-        raise ConfigError(f"order is one of {', '.join(map(repr, ORDERS))}, not {order!r}.")
+        raise ConfigError(f"order is one of {', '.join(map(repr, ORDERS))}, not {quoted(order)}.")
     if scale not in SCALES:
-        raise ConfigError(f"scale is one of {', '.join(map(repr, SCALES))}, not {scale!r}.")
+        raise ConfigError(f"scale is one of {', '.join(map(repr, SCALES))}, not {quoted(scale)}.")
     if start < 0 or (count is not None and count < 1):
         raise ConfigError(f"start is at least 0 and count at least 1, not {start} and {count}.")
     if frame is not None and (type(frame) is not int or frame < 0):
-        raise ConfigError(f"frame is a whole number from 0, or None for the middle one, not {frame!r}.")
+        raise ConfigError(f"frame is a whole number from 0, or None for the middle one, not {quoted(frame)}.")
     all_maps, kind, total = _as_maps(features.detach(), known)
     finite = all_maps.nan_to_num(0.0, 0.0, 0.0)
     if order == "index":

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from classykit.errors import ClassyKitError, WeightsError
+from classykit.errors import ClassyKitError, WeightsError, quoted
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.models.state import check_state
@@ -99,7 +99,7 @@ def _head_of(unique_id: str, state: Mapping[str, torch.Tensor], what: str) -> di
         return {"head": "fully_connected", "num_classes": state["fc.weight"].shape[0]}
     reason = "the activation behind its convolution" if "conv.weight" in state else "its kind"
     raise WeightsError(
-        f"{what} has a head {unique_id!r} with the weights {', '.join(list(state)[:4])}, and no config: {reason} "
+        f"{what} has a head {quoted(unique_id)} with the weights {', '.join(list(state)[:4])}, and no config: {reason} "
         f"cannot be told. Build the model with its heads, and use its set_classy_state."
     )
 

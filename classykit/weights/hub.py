@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from classykit.errors import WeightsError, suggest
+from classykit.errors import WeightsError, quoted, suggest
 from classykit.models.classy_model import ClassyModel
 from classykit.weights.family_weights import known_weights
 from classykit.weights.files import read_file, sha256
@@ -64,7 +64,7 @@ def _entry(name: str, weights: str | None) -> TorchvisionWeights:
             return entry
     known = [e.weights for e in entries]
     raise WeightsError(
-        f"torchvision has no weights {weights!r} of {name}.{suggest(str(weights), known)} It has {', '.join(known)}."
+        f"torchvision has no weights {quoted(weights)} of {name}.{suggest(weights, known)} It has {', '.join(known)}."
     )
 
 
@@ -99,6 +99,6 @@ def _download(entry: TorchvisionWeights, path: Path) -> dict[str, torch.Tensor]:
         reason = getattr(error, "reason", None) or error
         raise WeightsError(
             f"{entry.url} could not be had: {reason}. Get it elsewhere and put it into {path.parent}, as {entry.file}; "
-            f'or ask for load_pretrained({entry.name!r}, source="path/to/{entry.file}"). Nothing was changed.'
+            f'or ask for load_pretrained({quoted(entry.name)}, source="path/to/{entry.file}"). Nothing was changed.'
         ) from None
     return weights_in(content, entry.file)

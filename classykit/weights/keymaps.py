@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from classykit.errors import WeightsError
+from classykit.errors import WeightsError, quoted
 
 Rule = tuple[str, str | Callable[[re.Match[str]], str]]
 
@@ -32,7 +32,7 @@ def rename(state: Mapping[str, torch.Tensor], rules: list[Rule], source: str) ->
             if match is not None:
                 new = (match.expand(target) if isinstance(target, str) else target(match)) + key[match.end() :]
                 if new in renamed:
-                    raise WeightsError(f"Two keys of {source} map to {new!r}; one of them is {key!r}.")
+                    raise WeightsError(f"Two keys of {source} map to {quoted(new)}; one of them is {quoted(key)}.")
                 renamed[new] = value
                 break
         else:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from classykit.contexts import verb
-from classykit.errors import WeightsError, suggest
+from classykit.errors import WeightsError, quoted, suggest
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS
 from classykit.weights.convert import convert_module
@@ -82,9 +82,9 @@ def load_pretrained(
     weights = getattr(weights, "name", weights)  # torchvision's enum, too
     of_library = isinstance(source, str) and source in ("torchvision", "timm")
     if weights is not None and not (isinstance(weights, str) and of_library):
-        raise WeightsError(f'weights = {weights!r} goes with source="torchvision" or source="timm".')
+        raise WeightsError(f'weights = {quoted(weights)} goes with source="torchvision" or source="timm".')
     if which is not None and (source is None or of_library or isinstance(source, nn.Module)):
-        raise WeightsError(f"which = {which!r} goes with the path of a file.")
+        raise WeightsError(f"which = {quoted(which)} goes with the path of a file.")
     if isinstance(source, nn.Module):
         return convert_module(name, unwrapped(source))
     if source is None:
@@ -94,7 +94,7 @@ def load_pretrained(
     if isinstance(source, str) and source == "classyvision":
         raise WeightsError(
             "ClassyVision publishes no weights at an address of its own: it writes checkpoints of one's own training. "
-            f'With such a file: load_pretrained({name!r}, source="path/to/checkpoint.torch").'
+            f'With such a file: load_pretrained({quoted(name)}, source="path/to/checkpoint.torch").'
         )
     return load_local(name, _path(name, source), which)
 
@@ -105,7 +105,7 @@ def _packaged(name: str) -> ClassyModel:
         raise WeightsError(
             f"No trained weights of {name} come with a package; those of {', '.join(known)} do. "
             f'To download some: load_pretrained({name!r}, source="torchvision") or source="timm". With a torchvision '
-            f"or timm model at hand: load_pretrained({name!r}, source=the_model)."
+            f"or timm model at hand: load_pretrained({quoted(name)}, source=the_model)."
         )
     return load_packaged(name)
 
@@ -121,7 +121,7 @@ def _path(name: str, source: Any) -> Path:
         if source and looks_like_a_file:
             return path
         raise WeightsError(
-            f"source = {source!r} is no library and no file.{suggest(source, _LIBRARIES)} It can be "
+            f"source = {quoted(source)} is no library and no file.{suggest(source, _LIBRARIES)} It can be "
             f"{', '.join(map(repr, _LIBRARIES))}, the path of a file, or a torchvision or timm model object."
         )
     if isinstance(source, os.PathLike):

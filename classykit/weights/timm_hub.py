@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from classykit.errors import MissingDependencyError, WeightsError, first_line
+from classykit.errors import MissingDependencyError, WeightsError, first_line, quoted
 from classykit.inputs import timm_preprocessing
 from classykit.models.classy_model import ClassyModel
 from classykit.weights.convert import convert_module
@@ -33,14 +33,14 @@ def load_timm(name: str, weights: str | None) -> ClassyModel:
     if name not in known:
         raise WeightsError(
             f"timm publishes no weights with a classifier for {name}; it has some for {', '.join(known)}. A timm model "
-            f"of your own converts: load_pretrained({name!r}, source=the_model)."
+            f"of your own converts: load_pretrained({quoted(name)}, source=the_model)."
         )
     try:
         timm = importlib.import_module("timm")
     except ImportError:
         raise MissingDependencyError(
             'source="timm" needs timm, which is not installed: pip install timm. A file of its weights does not: '
-            f'load_pretrained({name!r}, source="path/to/model.safetensors").'
+            f'load_pretrained({quoted(name)}, source="path/to/model.safetensors").'
         ) from None
     wanted = weights if weights and "." in weights else ".".join(filter(None, (known[name], weights)))
     cfg = _pretrained_cfg(timm, wanted)
@@ -57,7 +57,9 @@ def _pretrained_cfg(timm: Any, wanted: str) -> Any:
     architecture = wanted.split(".")[0]
     known = [n for n in timm.list_pretrained(f"{architecture}*") if n.split(".")[0] == architecture]
     if wanted != architecture and wanted not in known:
-        raise WeightsError(f"timm has no weights {wanted!r}; it has {', '.join(known) or f'none of {architecture}'}.")
+        raise WeightsError(
+            f"timm has no weights {quoted(wanted)}; it has {', '.join(known) or f'none of {architecture}'}."
+        )
     return timm.models.get_pretrained_cfg(wanted)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from classykit.errors import WeightsError, suggest, warn
+from classykit.errors import WeightsError, quoted, suggest, warn
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def weights_in(content: Mapping[str, Any], what: str, which: str | None = None) 
         odd = next(k for k, v in content.items() if not (isinstance(k, str) and isinstance(v, torch.Tensor)))
         raise WeightsError(
             f"{what} is no state: a dict of tensors, itself or under {', '.join(map(repr, RAW[:4]))} or the like, was "
-            f"looked for, and under {odd!r} is a {type(content[odd]).__name__}."
+            f"looked for, and under {quoted(odd)} is a {type(content[odd]).__name__}."
         )
     key = _chosen(found, what, which)
     if key:
@@ -64,7 +64,7 @@ def unprefixed(state: State, known: Callable[[State], bool], what: str) -> State
     if left:
         warn(
             f"{what}: the {len(inner)} tensors under {prefix!r} were taken, and {len(left)} others were left out, such "
-            f"as {left[0]!r}."
+            f"as {quoted(left[0])}."
         )
     return inner
 
@@ -97,7 +97,9 @@ def _chosen(found: Mapping[str, State], what: str, which: str | None) -> str:
         keys = kinds.get(which, [which] if which in found else [])
         if not keys:
             known = [*(kind for kind in ("raw", "averaged") if kinds[kind]), *filter(None, found)]
-            raise WeightsError(f"{what} has no weights {which!r}.{suggest(which, known)} It has {', '.join(known)}.")
+            raise WeightsError(
+                f"{what} has no weights {quoted(which)}.{suggest(which, known)} It has {', '.join(known)}."
+            )
         return keys[0]
     if raw and averaged:
         warn(

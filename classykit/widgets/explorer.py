@@ -17,7 +17,17 @@ from torch import nn
 
 from classykit import formats
 from classykit.clips import SAMPLE_CLIPS, load_clip
-from classykit.errors import BlockError, ClassyKitError, ConfigError, DeviceError, HeadError, ImageError, suggest
+from classykit.errors import (
+    BlockError,
+    ClassyKitError,
+    ConfigError,
+    DeviceError,
+    HeadError,
+    ImageError,
+    StateError,
+    quoted,
+    suggest,
+)
 from classykit.experiment import Experiment
 from classykit.exploring.explored import Explored
 from classykit.exploring.scene import Scene, frames_for
@@ -62,6 +72,20 @@ def _check(trait: str) -> Callable[[Callable[[Any, Any], Any]], Any]:
     return validator
 
 
+def _said_safely(kind: type[traitlets.TraitType[Any, Any]]) -> Any:
+    """A kind of trait that refuses objects which cannot be shown, too, in words."""
+
+    def error(self: Any, obj: Any, value: Any, *args: Any, **keys: Any) -> None:
+        try:
+            kind.error(self, obj, value, *args, **keys)
+        except traitlets.TraitError:
+            raise
+        except Exception:  # what the value's repr raises
+            raise traitlets.TraitError(f"{self.name} is {self.info()}, not {quoted(value)}.") from None
+
+    return type(kind.__name__, (kind,), {"error": error})
+
+
 def _same(old: Any, new: Any) -> bool:
     try:
         return old is new or bool(old == new)
@@ -95,15 +119,15 @@ class Explorer(ipywidgets.VBox):
     (128, 28, 28)
     """
 
-    config = traitlets.Dict(help="the model's config, heads included")
-    selected_block = traitlets.Unicode(help="name of the chosen block")
+    config = _said_safely(traitlets.Dict)(help="the model's config, heads included")
+    selected_block = _said_safely(traitlets.Unicode)(help="name of the chosen block")
     image = traitlets.Any(None, allow_none=True, help="the picture, as load_image takes it")
     # no Any, which would take None without asking _check_clip
     clip: traitlets.TraitType[Any, Any] = traitlets.TraitType(
         next(iter(SAMPLE_CLIPS)), help="the clip, as load_clip takes it"
     )
-    frame = traitlets.Int(0, help="which frame of the clip is shown")
-    device = traitlets.Unicode("cpu", help="where the model runs")
+    frame = _said_safely(traitlets.Int)(0, help="which frame of the clip is shown")
+    device = _said_safely(traitlets.Unicode)("cpu", help="where the model runs")
 
     def __init__(
         self,
@@ -190,10 +214,17 @@ class Explorer(ipywidgets.VBox):
         return self.experiment.to_json()
 
     def save_html(self, path: str | Path) -> Path:
-        """Write what is on the screen to a self-contained HTML file without scripts; returns its path."""
-        path = Path(path)
-        path.write_text(page(self._scene), encoding="utf-8")
-        return path
+        """Write what is on the screen to a self-contained HTML file without scripts; returns its path.
+
+        StateError when the path is no file's, or the disk refuses.
+        """
+        if not isinstance(path, (str, Path)) or not str(path) or Path(path).is_dir():
+            raise StateError(f"A page is saved to a file: give its path, such as 'explorer.html', not {quoted(path)}.")
+        try:
+            Path(path).write_text(page(self._scene), encoding="utf-8")
+        except OSError as error:
+            raise StateError(f"{path} cannot be written: {error.strerror or error}.") from error
+        return Path(path)
 
     def __repr__(self) -> str:
         i = self.inspection
@@ -284,7 +315,7 @@ class Explorer(ipywidgets.VBox):
         names = [block.name for block in subject.inspection.trunk]
         if name not in names:
             raise BlockError(
-                f"{subject.name} has no block {name!r}.{suggest(name, names)} Its blocks: {', '.join(names)}."
+                f"{subject.name} has no block {quoted(name)}.{suggest(name, names)} Its blocks: {', '.join(names)}."
             )
         return name
 
@@ -423,7 +454,7 @@ class Explorer(ipywidgets.VBox):
             try:
                 keys["num_classes"] = int(typed)
             except ValueError:
-                raise HeadError(f"Classes is a whole number from 1, not {typed or 'nothing'!r}.") from None
+                raise HeadError(f"Classes is a whole number from 1, not {quoted(typed or 'nothing')}.") from None
             if keys["num_classes"] < 1:
                 raise HeadError(f"A head needs at least one class, not {typed}.")
         unique_id = str(message.get("unique_id") or "").strip() or None
@@ -514,14 +545,18 @@ class Explorer(ipywidgets.VBox):
 
 
 def _refuse_message(kind: str, lacks: str, message: Mapping[str, Any]) -> None:
-    raise ConfigError(f"The page sent {kind!r} without a proper {lacks!r}: {str(message.get(lacks))[:40]!r}.")
+    raise ConfigError(
+        f"The page sent {quoted(kind)} without a proper {quoted(lacks)}: {quoted(str(message.get(lacks))[:40])}."
+    )
 
 
 def _device(name: str) -> str:
     """The device of that name; DeviceError where there is none."""
-    name = {"cuda": "cuda:0"}.get(name, name)
-    if name not in (here := devices()):
-        raise DeviceError(f"There is no device {name!r} here; there is {', '.join(here)}.")
+    if isinstance(name, str):
+        name = {"cuda": "cuda:0"}.get(name, name)
+    here = devices()
+    if not isinstance(name, str) or name not in here:
+        raise DeviceError(f"There is no device {quoted(name)} here; there is {', '.join(here)}.")
     return name
 
 

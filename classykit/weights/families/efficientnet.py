@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from classykit.errors import WeightsError
+from classykit.errors import WeightsError, quoted
 from classykit.images import Preprocessing
 from classykit.models.factory import MODELS
 from classykit.weights.family_weights import FamilyWeights, register_weights
@@ -96,7 +96,7 @@ def _refuse_unseen_padding(name: str, state: State) -> dict[str, Any]:
     raise WeightsError(
         f"A file with the keys of timm's EfficientNet may be of timm's {name} (symmetric padding, epsilon 1e-5) or of "
         f"tf_{name} (TensorFlow's padding, epsilon 1e-3), and no weight shows which. With timm installed say which: "
-        f'load_pretrained({name!r}, source=timm.create_model("tf_{name}", checkpoint_path=...)).'
+        f'load_pretrained({quoted(name)}, source=timm.create_model("tf_{name}", checkpoint_path=...)).'
     )
 
 
