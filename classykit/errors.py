@@ -94,7 +94,7 @@ def quoted(value: object, limit: int = 300) -> str:
     """A value of the user's as a message quotes it: its repr, cut short where it is long.
 
     >>> quoted("resnet"), quoted([0] * 1000, limit=12)
-    ("'resnet'", '[0, 0, 0 ...')
+    ("'resnet'", '[0, 0, 0,...')
     >>> class Odd:
     ...     def __repr__(self):
     ...         raise RuntimeError
@@ -106,7 +106,7 @@ def quoted(value: object, limit: int = 300) -> str:
     except Exception:  # whatever a person's object makes of it
         kind = type(value).__name__
         return f"<a{'n' if kind[0] in 'AEIOU' else ''} {kind} that cannot be shown>"
-    return text if len(text) <= limit else f"{text[: limit - 4]} ..."
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
 
 
 def suggest(name: object, known: Iterable[str]) -> str:
