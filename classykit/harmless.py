@@ -30,6 +30,16 @@ _visits: weakref.WeakKeyDictionary[nn.Module, _Visit] = weakref.WeakKeyDictionar
 _lock = threading.RLock()  # a signal's handler may run a model while another is being entered
 
 
+class _Calls(threading.local):
+    """The tokens of this thread's calls."""
+
+    def __init__(self) -> None:
+        self.tokens: set[object] = set()
+
+
+_calls = _Calls()
+
+
 def _in_a_child() -> None:
     global _lock
     _lock = threading.RLock()  # another thread, which is not in the child, may have held it
@@ -53,6 +63,7 @@ def harmless(model: nn.Module) -> Iterator[None]:
     undo_later(leave)
     try:
         try:
+            _calls.tokens.add(token)
             _enter(model, token)
             yield
         finally:
@@ -80,12 +91,14 @@ def _enter(model: nn.Module, token: object) -> None:
 def _leave(model: nn.Module, token: object) -> None:
     with _lock:
         visit = _visits.get(model)
-        if visit is None or (token not in visit.guests and visit.guests):
-            return  # it was interrupted before it had entered
-        visit.guests.pop(token, None)
-        if not visit.guests:
-            visit.before.restore()
-            _visits.pop(model, None)
+        if visit is not None and (token in visit.guests or not visit.guests):  # else it never entered
+            visit.guests.pop(token, None)
+            if not visit.guests:
+                visit.before.restore()
+                _visits.pop(model, None)
+    _calls.tokens.discard(token)
+    while not _calls.tokens and _lock._is_owned():  # type: ignore[attr-defined]
+        _lock.release()  # for an interrupt on the very line on which the lock was to be released
 
 
 class _Before:
