@@ -122,13 +122,27 @@ def block_list(blocks: Any) -> list[str]:
 def block_paths(module: nn.Module, names: Iterable[str]) -> dict[str, str]:
     """{name: dotted path in ``module``} of the blocks that are meant; BlockError for one that is none, or several.
 
+    The unique_id of a head is as good a name as a block's, where no block has it.
+
     >>> block_paths(nn.Sequential(nn.Sequential(nn.Linear(2, 3))), ["0.0"])
     {'0.0': '0.0'}
     """
     if isinstance(module, ClassyModel):
-        return {name: module.find_block(name)[1] for name in names}
+        heads = module.head_paths()
+        return {name: _path_in(module, name, heads) for name in names}
     whole = {} if hasattr(module, "model") else {"model": ""}  # as a module without parts is listed
     return {name: resolve_block(module, whole, name)[1] for name in names}
+
+
+def _path_in(model: ClassyModel, name: str, heads: Mapping[str, str]) -> str:
+    if name in heads and name not in model.block_paths():
+        return heads[name]
+    try:
+        return model.find_block(name)[1]
+    except BlockError as error:
+        if not heads:
+            raise
+        raise BlockError(f"{error} Its heads are {', '.join(map(quoted, heads))}.") from None
 
 
 def refuse_blocks_that_did_not_run(names: Iterable[str]) -> None:

@@ -346,6 +346,11 @@ class ClassyModel(nn.Module):
             heads.setdefault(block, []).append(head)
         return heads
 
+    def head_paths(self) -> dict[str, str]:
+        """``{unique_id: dotted path}`` of the attached heads."""
+        paths = {id(head): path for path, head in self.named_modules()}
+        return {head.unique_id: paths[id(head)] for head in self._heads.values()}
+
     def clear_heads(self) -> None:
         """Remove all heads."""
         self._install([], {})

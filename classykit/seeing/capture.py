@@ -27,8 +27,9 @@ def capture(
     Args:
         model: a ClassyModel or any nn.Module; nothing of it is changed.
         x: an input as the model takes it, on the model's device, e.g. (N, 3, H, W), or `classykit.Inputs`.
-        blocks: block names or dotted paths; one name, or several.
-        grad: keep the autograd graph. Default False.
+        blocks: block names, dotted paths or unique_ids of heads; one name, or several. Where a block is called as a
+            head is, the block is meant.
+        grad: keep the autograd graph, back through heads to the blocks and the input. Default False.
         on_block: called with each name as it is captured, for showing progress.
 
     Returns:
@@ -43,5 +44,8 @@ def capture(
     >>> net = build_model("resnet18")
     >>> capture(net, torch.zeros(1, 3, 64, 64), "block1-1")["block1-1"].shape
     torch.Size([1, 128, 8, 8])
+    >>> head = net.attach_head("block1-1", "fully_connected", unique_id="early", num_classes=10)
+    >>> capture(net, torch.zeros(1, 3, 64, 64), ["block1-1", "early"])["early"].shape
+    torch.Size([1, 10])
     """
     return record(subject_of(model).with_weights(), x, block_list(blocks), grad, on_block)

@@ -157,3 +157,59 @@ def test_what_names_no_blocks(blocks, small, tmp_path):
     ):
         with pytest.raises(ConfigError, match="Blocks are given by name, one or several"):
             ask()
+
+
+class TestHeads:
+    @pytest.fixture
+    def net(self, small):
+        model, x = small
+        model.attach_head("block1-1", "fully_connected", unique_id="late", num_classes=4)
+        model.attach_head("block0-0", "fully_connected", unique_id="an odd.name", num_classes=3)
+        return model, x
+
+    def test_a_heads_name_is_as_good_as_a_blocks(self, net):
+        model, x = net
+        wanted = model(x)
+        found = ck.capture(model, x, ["an odd.name", "block1-0", "late"])
+        assert list(found) == ["an odd.name", "block1-0", "late"]
+        assert torch.equal(found["late"], wanted["late"]) and torch.equal(found["an odd.name"], wanted["an odd.name"])
+        ran = ck.run(model, x, blocks=["late"], device="cpu", dtype="float32", channels_last=False)
+        torch.testing.assert_close(ran.features["late"], wanted["late"].detach())
+
+    def test_the_only_head(self, small):
+        model, x = small
+        model.attach_head("block1-1", "fully_connected", unique_id="late", num_classes=4)
+        assert torch.equal(ck.capture(model, x, "late")["late"], model(x))
+
+    @pytest.mark.parametrize("block", ["initial_block", "block0-0", "block1-1"])
+    def test_gradients_reach_back_through_the_head(self, block, net):
+        model, x = net
+        found = ck.capture(model, x, [block, "late"], grad=True)
+        (slope,) = torch.autograd.grad(found["late"].sum(), [found[block]])
+        assert slope.shape == found[block].shape and slope.any()
+
+    def test_a_block_of_the_same_name_is_meant(self, small):
+        model, x = small
+        model.attach_head("block1-1", "fully_connected", unique_id="block0-0", num_classes=4)
+        assert ck.capture(model, x, "block0-0")["block0-0"].ndim == 4
+
+    def test_an_unknown_name_names_them(self, net):
+        model, x = net
+        with pytest.raises(BlockError, match=r"no block 'early'.*Its heads are 'late', 'an odd.name'"):
+            ck.capture(model, x, "early")
+
+
+@pytest.mark.parametrize("name, block", [("resnet18", "layer4.1.bn2"), ("densenet121", "features")])
+def test_what_is_overwritten_later_keeps_its_graph(name, block):
+    """The network goes on with the copy, the caller gets the original: its gradient is that of finite differences."""
+    torch.manual_seed(0)
+    model = getattr(pytest.importorskip("torchvision.models"), name)().eval().double()
+    x = torch.rand(1, 3, 64, 64, dtype=torch.float64)
+    found = ck.capture(model, x, [block, "fc" if name == "resnet18" else "classifier"], grad=True)
+    features, scores = found.values()
+    (slope,) = torch.autograd.grad(scores[0, 3], [features])
+    step = torch.randn(features.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 1e-6
+    handle = model.get_submodule(block).register_forward_hook(lambda m, a, out: out + step)
+    moved = model(x)[0, 3] - scores[0, 3]
+    handle.remove()
+    assert float(moved) == pytest.approx(float((slope * step).sum()), rel=1e-3)
