@@ -214,6 +214,7 @@ class Explored:
         if self.trained:
             check_fits(self.inspection, device)
             model = load_pretrained(self.config["name"])
+            model.clear_heads()  # those that are described are the ones to have
         else:
             trunk = {k: v for k, v in self.config.items() if k != "heads"}
             model = allocate(trunk, self.inspection, device)

@@ -168,6 +168,7 @@ _HUGE = dict(num_layers=32, num_heads=16, hidden_dim=1280, mlp_dim=5120)
 @register_model("vit_l_16", image_size=224, patch_size=16, **_LARGE)
 @register_model("vit_b_32", image_size=224, patch_size=32, **_BASE)
 @register_model("vit_b_16", image_size=224, patch_size=16, **_BASE)
+@register_model("vit_demo", image_size=112, patch_size=8, num_layers=6, num_heads=4, hidden_dim=96, mlp_dim=192)
 @register_model("vision_transformer")
 class VisionTransformer(ClassyModel):
     """Patches become tokens, encoder layers mix them, one vector comes out.

@@ -6,6 +6,7 @@ import importlib.util
 from pathlib import Path
 
 from classykit.errors import MissingDependencyError, WeightsError
+from classykit.models.checkpoint import load_checkpoint
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import build_model
 from classykit.weights.assign import assign
@@ -30,6 +31,8 @@ def load_packaged(name: str) -> ClassyModel:
     packaged = packaged_weights()[name]
     path = _locate(name, packaged)
     _check(path, packaged)
+    if packaged.package == __name__.partition(".")[0]:  # this kit's own
+        return load_checkpoint(path).eval()
     model = build_model(name, device="meta")
     rules = next(weights_of(type(model))).packaged_rules(model.block_names)
     assign(model, rename(weights_in(read_file(path), str(path)), rules, packaged.package), packaged.package)

