@@ -77,6 +77,21 @@ CONTEXTS = {
 }
 
 
+VIT = {"name": "vision_transformer", "image_size": 32, "patch_size": 8, "num_layers": 1, "num_heads": 2,
+       "hidden_dim": 8, "mlp_dim": 8}  # fmt: skip
+
+
+def with_weights(config, *head):
+    """A model with the same weights each time."""
+    ordinary = default_dtype(torch.float32)
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.device("cpu"), ordinary:
+        torch.manual_seed(0)
+        model = ck.build_model(config)
+        if head:
+            model.attach_head(*head, unique_id="mine", num_classes=3)
+        return model.eval()
+
+
 FOREIGN = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU()), nn.AdaptiveAvgPool2d(1))
 
 
@@ -103,6 +118,14 @@ VERBS = {
     "extract": lambda net, out: torch.tensor(ck.extract(
         net, X, "block0-0", out, workers=0, device="cpu", dtype="float32", progress=False).array("block0-0"),
         device="cpu"),
+    "capture a head": lambda net, out: ck.capture(with_weights(SMALL, "block1-0", "linear_probe"), X, "mine")["mine"],
+    "attention": lambda net, out: ck.attention(with_weights(VIT), X)["layer_0"],
+    "evidence": lambda net, out: ck.evidence(
+        with_weights(SMALL, "block1-0", "linear_probe"), X, 1).maps["block1-0"],
+    "effective_field": lambda net, out: ck.effective_field(net, X, "block0-0").map,
+    "ablate": lambda net, out: ck.ablate(net, X, {"block0-0": [1]}).after,
+    "similarity": lambda net, out: ck.similarity(net, X, ["block0-0", "block1-0"]).matrix,
+    "feature_pca": lambda net, out: ck.feature_pca(X, 2),
     "preprocess": lambda net, out: ck.preprocess("cat", net),
     "explore": lambda net, out: explored(net),
 }  # fmt: skip

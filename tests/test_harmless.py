@@ -43,10 +43,28 @@ def subject(request, light_configs, input_for):
     return prepare(model, x), x, block
 
 
+def own_head(model):
+    """The head that `subject` attaches to ours."""
+    return next(iter(model.head_paths())) if isinstance(model, ck.ClassyModel) else None
+
+
+def in_words(act):
+    """Where a model has no such thing, that is said."""
+    try:
+        act()
+    except ck.errors.ClassyKitError as error:
+        assert str(error)
+
+
 ASK = {
     "inspect": lambda m, x, b: ck.inspect(m, tuple(x.shape[1:])),
     "capture": lambda m, x, b: ck.capture(m, x, b),
     "capture with gradients": lambda m, x, b: ck.capture(m, x, b, grad=True),
+    "evidence": lambda m, x, b: in_words(lambda: ck.evidence(m, x, 1, head=own_head(m), blocks="all")),
+    "attention": lambda m, x, b: in_words(lambda: ck.attention(m, x)),
+    "effective_field": lambda m, x, b: in_words(lambda: ck.effective_field(m, x[:1], b)),
+    "ablate": lambda m, x, b: ck.ablate(m, x, {b: [0]}),
+    "similarity": lambda m, x, b: ck.similarity(m, x, [b]),
     "run": lambda m, x, b: ck.run(m, x, batch_size=1),
     "run elsewhere": lambda m, x, b: ck.run(m, x, dtype="float64", blocks=[b]),
     "peak memory": lambda m, x, b: ck.inspect(m, tuple(x.shape[1:])).peak_memory("training", batch_size=2),

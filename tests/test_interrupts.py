@@ -42,6 +42,19 @@ def in_the_app(model, out):
             raise KeyboardInterrupt
 
 
+VIT = ck.build_model(
+    "vision_transformer", image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=8
+)
+
+
+def headed(model):
+    """The model with a head, which is put on it once."""
+    if not model.get_heads():
+        with torch.random.fork_rng(devices=[]):
+            model.attach_head("block1-0", "linear_probe", num_classes=3)
+    return model
+
+
 VERBS = {
     "capture": lambda model, out: ck.capture(model, X, ["block0-0", "block1-0"]),
     "run": lambda model, out: ck.run(model, X, blocks=["block0-0"], batch_size=1, **FAST),
@@ -49,10 +62,23 @@ VERBS = {
     "profile": lambda model, out: ck.profile_blocks(model, X, seconds=0.0001, **FAST),
     "extract": lambda model, out: ck.extract(
         model, X, "block0-0", out, workers=0, device="cpu", dtype="float32", progress=False),
+    "attention": lambda model, out: ck.attention(VIT, X),
+    "evidence": lambda model, out: ck.evidence(headed(model), X, 1, blocks="all"),
+    "ablate": lambda model, out: ck.ablate(model, X, {"block0-0": [1]}),
     "the app": in_the_app,
 }  # fmt: skip
 TRIED = 120  # interrupts at lines, of each verb
-MOMENTS = {"capture": 350, "run": 350, "inspect": 250, "profile": 50, "extract": 200, "the app": 150}
+MOMENTS = {
+    "capture": 350,
+    "run": 350,
+    "inspect": 250,
+    "profile": 50,
+    "extract": 200,
+    "attention": 100,
+    "evidence": 100,
+    "ablate": 100,
+    "the app": 150,
+}
 
 
 class Stopping:

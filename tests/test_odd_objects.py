@@ -29,6 +29,8 @@ class NotCounted:
 
 SMALL = {"name": "resnext", "num_blocks": [1, 1], "init_planes": 8, "small_input": True}
 X = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+LITE = ck.build_model("efficientnet_lite0", num_classes=3)
+XL = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 FAST = {"device": "cpu", "dtype": "float32", "progress": False}
 ODD = {
     "not shown": NotShown(), "not copied": NotCopied(), "not counted": NotCounted(), "a list of such": [NotShown()],
@@ -74,6 +76,20 @@ PLACES = {
 OF_A_MODEL = {
     "capture": lambda odd, net, out: ck.capture(net, odd, "block0-0"),
     "its blocks": lambda odd, net, out: ck.capture(net, X, odd),
+    "attention": lambda odd, net, out: ck.attention(net, odd),
+    "evidence": lambda odd, net, out: ck.evidence(net, odd),
+    "its class": lambda odd, net, out: ck.evidence(LITE, XL, odd),
+    "its head": lambda odd, net, out: ck.evidence(LITE, XL, head=odd),
+    "its blocks, too": lambda odd, net, out: ck.evidence(LITE, XL, blocks=odd),
+    "its method": lambda odd, net, out: ck.evidence(LITE, XL, method=odd),
+    "effective_field": lambda odd, net, out: ck.effective_field(net, odd, "block0-0"),
+    "its block": lambda odd, net, out: ck.effective_field(net, X, odd),
+    "ablate": lambda odd, net, out: ck.ablate(net, X, odd),
+    "its channels": lambda odd, net, out: ck.ablate(net, X, {"block0-0": odd}),
+    "similarity": lambda odd, net, out: ck.similarity(net, odd),
+    "its pool": lambda odd, net, out: ck.similarity(net, X, pool=odd),
+    "feature_pca": lambda odd, net, out: ck.feature_pca(odd),
+    "its n": lambda odd, net, out: ck.feature_pca(X, odd),
     "run": lambda odd, net, out: ck.run(net, odd, **FAST),
     "its device": lambda odd, net, out: ck.run(net, X, device=odd),
     "its dtype": lambda odd, net, out: ck.run(net, X, dtype=odd, device="cpu"),

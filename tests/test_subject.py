@@ -61,10 +61,34 @@ def explore(model, block=None, out=None):
     return ck.explore(model)
 
 
-VERBS = [run, capture, extract, benchmark, profile_blocks, compare, inspect, explore]
-NEED_WEIGHTS = [run, capture, extract, benchmark, profile_blocks]
-NEED_A_MODEL = [capture, extract]  # random weights would be no features
-TAKE_BLOCKS = [run, capture, extract]
+def ablate(model, block=None, out=None):
+    return ck.ablate(model, X, {block or "block0-0": [0]})
+
+
+def similarity(model, block=None, out=None):
+    return ck.similarity(model, X, [block or "block0-0"])
+
+
+def effective_field(model, block=None, out=None):
+    return ck.effective_field(model, X, block or "block0-0")
+
+
+VERBS = [
+    run,
+    capture,
+    ablate,
+    similarity,
+    effective_field,
+    extract,
+    benchmark,
+    profile_blocks,
+    compare,
+    inspect,
+    explore,
+]
+NEED_WEIGHTS = [run, capture, ablate, similarity, effective_field, extract, benchmark, profile_blocks]
+NEED_A_MODEL = [capture, ablate, similarity, effective_field, extract]  # random weights would be no features
+TAKE_BLOCKS = [run, capture, ablate, similarity, effective_field, extract]
 names = {"ids": lambda value: getattr(value, "__name__", None)}
 
 
@@ -78,6 +102,8 @@ def gave(verb, found):
         return found.output
     if verb is capture:
         return found["block0-0"]
+    if verb in (ablate, similarity, effective_field):
+        return found.after if verb is ablate else found.matrix if verb is similarity else found.map
     if verb is extract:
         return torch.from_numpy(found.array("block0-0").copy())
     if verb is benchmark:

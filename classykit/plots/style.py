@@ -57,7 +57,7 @@ def plain(axes: Axes) -> None:
 def draw_picture(axes: Axes, picture: Any) -> None:
     """A picture, as `classykit.load_image` takes it, without a frame or ticks."""
     axes.imshow(load_image(picture))
-    _bare(axes)
+    bare(axes)
 
 
 def draw_map(axes: Axes, maps: FeatureMaps, index: int, step: int) -> None:
@@ -65,10 +65,27 @@ def draw_map(axes: Axes, maps: FeatureMaps, index: int, step: int) -> None:
     low, high = maps.limits[index].tolist()
     picture = maps.over_time[index, step].numpy()
     axes.imshow(picture, cmap="viridis", vmin=low, vmax=max(high, low + 1e-12), interpolation="nearest")
-    _bare(axes)
+    bare(axes)
 
 
-def _bare(axes: Axes) -> None:
+def signed_colours(most: float = 1.0, gamma: float = 1.0) -> Any:
+    """Blue below zero, orange above, and at zero nothing: whatever ground there is, light or dark.
+
+    ``most`` is how much of the ground the ends hide, from 0 to 1; above 1, ``gamma`` lets weak values fade.
+
+    >>> signed_colours()(0.5)[3] < 0.01
+    True
+    """
+    import numpy as np
+    from matplotlib.colors import ListedColormap, to_rgb
+
+    at = np.linspace(-1, 1, 511)[:, None]
+    colours = np.where(at < 0, to_rgb(BLUE), to_rgb(ACCENT))
+    return ListedColormap(np.hstack([colours, most * np.abs(at) ** gamma]), name="signed")
+
+
+def bare(axes: Axes) -> None:
+    """No frame and no ticks, as around a picture."""
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
