@@ -34,6 +34,8 @@ _WHERE = {
     "evidence": "classykit.seeing.evidence",
     "effective_field": "classykit.seeing.effective_field",
     "ablate": "classykit.seeing.ablate",
+    "top_patches": "classykit.seeing.top_patches",
+    "arithmetic": "classykit.seeing.arithmetic",
     "feature_pca": "classykit.seeing.feature_pca",
     "similarity": "classykit.seeing.similarity",
     "run": "classykit.running.run",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -106,7 +107,8 @@ def verb(function: F) -> F:
 
     @functools.wraps(function)
     def inner(*args: Any, **kwargs: Any) -> Any:
-        put_back = functools.partial(_put_back, _Settings.now(), len(_undone.acts))
+        held = [lock for lock in _locks_of_bars() if _is_mine(lock)]
+        put_back = functools.partial(_put_back, _Settings.now(), len(_undone.acts), held)
         try:
             try:
                 with as_usual():
@@ -119,11 +121,26 @@ def verb(function: F) -> F:
     return inner  # type: ignore[return-value]
 
 
-def _put_back(settings: _Settings, undone: int) -> None:
+def _put_back(settings: _Settings, undone: int, held: list[Any]) -> None:
     while len(_undone.acts) > undone:
         _undone.acts[-1]()
         _undone.acts.pop()
     settings.restore()
+    for lock in _locks_of_bars():
+        while lock not in held and _is_mine(lock):
+            lock.release()
+
+
+def _locks_of_bars() -> list[Any]:
+    """What tqdm locks, in Python, when it makes a bar or draws one: an interrupt there leaves it closed for good."""
+    bars = getattr(sys.modules.get("tqdm.std"), "tqdm", None)
+    return list(getattr(getattr(bars, "_lock", None), "locks", ()))
+
+
+def _is_mine(lock: Any) -> bool:
+    """Whether this thread holds a reentrant lock, of threads or of processes."""
+    is_mine = getattr(lock, "_is_owned", None) or getattr(getattr(lock, "_semlock", None), "_is_mine", None)
+    return bool(is_mine is not None and is_mine())
 
 
 class _Settings(NamedTuple):

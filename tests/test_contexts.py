@@ -125,6 +125,8 @@ VERBS = {
     "effective_field": lambda net, out: ck.effective_field(net, X, "block0-0").map,
     "ablate": lambda net, out: ck.ablate(net, X, {"block0-0": [1]}).after,
     "similarity": lambda net, out: ck.similarity(net, X, ["block0-0", "block1-0"]).matrix,
+    "top_patches": lambda net, out: str(ck.top_patches(net, X, "block0-0", k=2)),
+    "arithmetic": lambda net, out: ck.arithmetic(FOREIGN, X, "0", 3, (4, 5)).products.float(),
     "feature_pca": lambda net, out: ck.feature_pca(X, 2),
     "preprocess": lambda net, out: ck.preprocess("cat", net),
     "explore": lambda net, out: explored(net),
@@ -166,6 +168,29 @@ def in_a_child(act, folder):
         time.sleep(0.01)
     assert not (folder / "failed.txt").exists(), (folder / "failed.txt").read_text()
     return torch.load(folder / "given.pt", weights_only=True)
+
+
+def test_the_lock_of_bars_is_let_go_of():
+    """tqdm locks in Python: an interrupt between its lines would leave that closed for every other thread."""
+    from tqdm import tqdm
+
+    from classykit.contexts import verb
+
+    @verb
+    def interrupted():
+        tqdm.get_lock().acquire()
+        raise KeyboardInterrupt
+
+    free = threading.Event()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+    def ask():
+        with tqdm.get_lock():
+            free.set()
+
+    threading.Thread(target=ask, daemon=True).start()
+    assert free.wait(10)
 
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")

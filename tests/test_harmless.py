@@ -48,6 +48,12 @@ def own_head(model):
     return next(iter(model.head_paths())) if isinstance(model, ck.ClassyModel) else None
 
 
+def first_layer(model):
+    """The dotted path of the first convolution or linear layer."""
+    kinds = (nn.Conv2d, nn.Conv3d, nn.Linear)
+    return next(path for path, part in model.named_modules() if isinstance(part, kinds) and "_heads" not in path)
+
+
 def in_words(act):
     """Where a model has no such thing, that is said."""
     try:
@@ -65,6 +71,8 @@ ASK = {
     "effective_field": lambda m, x, b: in_words(lambda: ck.effective_field(m, x[:1], b)),
     "ablate": lambda m, x, b: ck.ablate(m, x, {b: [0]}),
     "similarity": lambda m, x, b: ck.similarity(m, x, [b]),
+    "top_patches": lambda m, x, b: in_words(lambda: ck.top_patches(m, x, b, k=1)),
+    "arithmetic": lambda m, x, b: ck.arithmetic(m, x, first_layer(m), at=()),
     "run": lambda m, x, b: ck.run(m, x, batch_size=1),
     "run elsewhere": lambda m, x, b: ck.run(m, x, dtype="float64", blocks=[b]),
     "peak memory": lambda m, x, b: ck.inspect(m, tuple(x.shape[1:])).peak_memory("training", batch_size=2),

@@ -30,6 +30,7 @@ class NotCounted:
 SMALL = {"name": "resnext", "num_blocks": [1, 1], "init_planes": 8, "small_input": True}
 X = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 LITE = ck.build_model("efficientnet_lite0", num_classes=3)
+CONV = nn.Conv2d(3, 4, 3)
 XL = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 FAST = {"device": "cpu", "dtype": "float32", "progress": False}
 ODD = {
@@ -88,6 +89,13 @@ OF_A_MODEL = {
     "its channels": lambda odd, net, out: ck.ablate(net, X, {"block0-0": odd}),
     "similarity": lambda odd, net, out: ck.similarity(net, odd),
     "its pool": lambda odd, net, out: ck.similarity(net, X, pool=odd),
+    "top_patches": lambda odd, net, out: ck.top_patches(net, odd, "block0-0"),
+    "its channels, too": lambda odd, net, out: ck.top_patches(net, X, "block0-0", odd),
+    "its k": lambda odd, net, out: ck.top_patches(net, X, "block0-0", k=odd),
+    "arithmetic": lambda odd, net, out: ck.arithmetic(CONV, odd, "model"),
+    "its layer": lambda odd, net, out: ck.arithmetic(CONV, X, odd),
+    "its channel": lambda odd, net, out: ck.arithmetic(CONV, X, "model", odd),
+    "its place": lambda odd, net, out: ck.arithmetic(CONV, X, "model", 0, odd),
     "feature_pca": lambda odd, net, out: ck.feature_pca(odd),
     "its n": lambda odd, net, out: ck.feature_pca(X, odd),
     "run": lambda odd, net, out: ck.run(net, odd, **FAST),

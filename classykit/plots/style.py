@@ -8,11 +8,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from classykit import formats
+from classykit.errors import ConfigError, quoted
 from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, shape_text
 from classykit.images import load_image
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
     from matplotlib.text import Text
 
     from classykit.inspecting.report import BlockInfo, Inspection
@@ -60,12 +62,22 @@ def draw_picture(axes: Axes, picture: Any) -> None:
     bare(axes)
 
 
-def draw_map(axes: Axes, maps: FeatureMaps, index: int, step: int) -> None:
+def check_colours(colours: Any) -> None:
+    """ConfigError for what is none of the ways in which maps are coloured."""
+    if not isinstance(colours, str) or colours not in ("viridis", "signed"):
+        raise ConfigError(f'colours is "viridis" or "signed", not {quoted(colours)}.')
+
+
+def draw_map(axes: Axes, maps: FeatureMaps, index: int, step: int, colours: str = "viridis") -> AxesImage:
     """One of a block's maps at one time step, in the colours of its limits, without a frame or ticks."""
     low, high = maps.limits[index].tolist()
-    picture = maps.over_time[index, step].numpy()
-    axes.imshow(picture, cmap="viridis", vmin=low, vmax=max(high, low + 1e-12), interpolation="nearest")
+    if colours == "signed":  # centred, so that zero is the page's own ground
+        high = max(abs(low), abs(high))
+        low = -high
+    picture, cmap = maps.over_time[index, step].numpy(), signed_colours() if colours == "signed" else colours
+    drawn = axes.imshow(picture, cmap=cmap, vmin=low, vmax=max(high, low + 1e-12), interpolation="nearest")
     bare(axes)
+    return drawn
 
 
 def signed_colours(most: float = 1.0, gamma: float = 1.0) -> Any:
@@ -86,7 +98,7 @@ def signed_colours(most: float = 1.0, gamma: float = 1.0) -> Any:
 
 def bare(axes: Axes) -> None:
     """No frame and no ticks, as around a picture."""
-    axes.set(xticks=[], yticks=[])
+    axes.set(xticks=[], yticks=[], facecolor="none")
     axes.spines[:].set_visible(False)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -53,14 +54,21 @@ class FeatureMaps:
 
 
 def feature_maps(
-    features: torch.Tensor, order: str = "variance", scale: str = "map", start: int = 0, count: int | None = 24,
-    frame: int | None = None, known: Features | None = None,
-) -> FeatureMaps:  # fmt: skip
+    features: torch.Tensor,
+    order: str | torch.Tensor = "variance",
+    scale: str = "map",
+    start: int = 0,
+    count: int | None = 24,
+    frame: int | None = None,
+    known: Features | None = None,
+) -> FeatureMaps:
     """The channels of one input's features as maps.
 
     Args:
         features: (C, H, W), (C, T, H, W), (L, C) or (C), with or without a batch dimension of 1 in front.
-        order: "variance" (over the map and over time, highest first), "mean" (likewise) or "index".
+        order: "variance" (over the map and over time, highest first), "mean" (likewise) or "index". Or a map (h, w) of
+            any size, such as a class's evidence or a picture's brightness: those that are most like it come first, by
+            their correlation.
         scale: "map": every map from its own lowest to its highest value; "shared": all the same.
         start, count: which of the ordered channels; count None for all.
         frame: which time step of a 3-D map, from 0; beyond the last it is the last. Default the middle one.
@@ -71,8 +79,9 @@ def feature_maps(
     >>> feature_maps(torch.rand(1, 8, 4, 4), order="index", count=3).channels
     [0, 1, 2]
     """
-    if order not in ORDERS:
-        raise ConfigError(f"order is one of {', '.join(map(repr, ORDERS))}, not {quoted(order)}.")
+    like = _like(order)
+    if like is None and (not isinstance(order, str) or order not in ORDERS):
+        raise ConfigError(f"order is one of {', '.join(map(repr, ORDERS))}, or a map (h, w), not {quoted(order)}.")
     if scale not in SCALES:
         raise ConfigError(f"scale is one of {', '.join(map(repr, SCALES))}, not {quoted(scale)}.")
     if start < 0 or (count is not None and count < 1):
@@ -81,7 +90,9 @@ def feature_maps(
         raise ConfigError(f"frame is a whole number from 0, or None for the middle one, not {quoted(frame)}.")
     all_maps, kind, total = _as_maps(features.detach(), known)
     finite = all_maps.nan_to_num(0.0, 0.0, 0.0)
-    if order == "index":
+    if like is not None:
+        ranking = _correlation(finite, like).argsort(descending=True, stable=True)
+    elif order == "index":
         ranking = torch.arange(len(all_maps))
     else:
         flat = finite.flatten(1)
@@ -97,6 +108,25 @@ def feature_maps(
     steps = maps.shape[1]
     frame = steps // 2 if frame is None else min(frame, steps - 1)
     return FeatureMaps(maps, frame, chosen.tolist(), limits, total, kind)
+
+
+def _like(order: Any) -> torch.Tensor | None:
+    """The map that others are compared with; None where none was given."""
+    if not isinstance(order, torch.Tensor) or not order.is_floating_point():
+        return None
+    like = order.detach().float().cpu()
+    while like.ndim > 2 and like.shape[0] == 1:
+        like = like[0]
+    return like if like.ndim == 2 and like.numel() > 1 and bool(like.isfinite().all()) else None
+
+
+def _correlation(maps: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """(channels,), from -1 to 1; 0 for a map that is the same everywhere. Of a clip the mean over time is taken."""
+    still = maps.detach().float().cpu().mean(1)  # (channels, H, W)
+    like = torch.nn.functional.interpolate(like[None, None], still.shape[-2:], mode="area").flatten()
+    still, like = still.flatten(1), like - like.mean()
+    still = still - still.mean(1, keepdim=True)
+    return (still @ like) / (still.norm(dim=1) * like.norm()).clamp_min(1e-12)
 
 
 def _as_maps(features: torch.Tensor, known: Features | None) -> tuple[torch.Tensor, str, int]:

@@ -4,11 +4,12 @@ import io
 
 import pytest
 import torch
+from figures import picture
 from PIL import Image
 
 import classykit as ck
 from classykit.errors import ConfigError
-from classykit.plots import feature_grid
+from classykit.plots import feature_grid, feature_map
 
 
 @pytest.mark.parametrize(
@@ -84,3 +85,45 @@ class TestOneMoment:
     def test_a_bad_frame(self):
         with pytest.raises(ConfigError, match="frame is a whole number from 0"):
             feature_grid(torch.rand(1, 2, 3, 2, 2), frame=-1)
+
+
+class TestSignedAndSorted:
+    features = torch.randn(1, 6, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def test_signed_colours_are_centred(self):
+        figure = feature_grid(self.features, colours="signed", order="index")
+        for channel, axes in enumerate(figure.axes):
+            limit = float(self.features[0, channel].abs().max())
+            assert axes.images[0].get_clim() == pytest.approx((-limit, limit))
+        with pytest.raises(ConfigError, match=r'colours is "viridis" or "signed"'):
+            feature_grid(self.features, colours="jet")
+
+    def test_a_colour_bar_where_there_is_one_scale(self):
+        figure = feature_grid(self.features, scale="shared", colours="signed", bar=True)
+        assert len(figure.axes) == 6 + 1 and picture(figure)
+        assert len({axes.images[0].get_clim() for axes in figure.axes[:6]}) == 1
+        with pytest.raises(ConfigError, match='goes with scale="shared"'):
+            feature_grid(self.features, bar=True)
+
+    def test_most_like_a_map_or_the_picture(self):
+        like = torch.linspace(-1, 1, 8).expand(8, 8)
+        features = self.features.clone()
+        features[0, 4] = like * 3 + 0.1 * features[0, 4]
+        features[0, 2] = -like
+        figure = feature_grid(features, order=like)
+        titles = [axes.get_title() for axes in figure.axes]
+        assert titles[0] == "4" and titles[-1] == "2"
+        image = ((like + 1) / 2)[..., None].expand(8, 8, 3).numpy()
+        by_picture = feature_grid(features, (image * 255).astype("uint8"), order="picture")
+        assert [axes.get_title() for axes in by_picture.axes][1] == "4"
+        with pytest.raises(ConfigError, match="compares with the picture"):
+            feature_grid(features, order="picture")
+
+    def test_one_enlarged(self):
+        figure = feature_map(self.features, 3, "cat")
+        assert len(figure.axes) == 4 and picture(figure)
+        shown = figure.axes[1].images[0].get_array()
+        assert (shown == self.features[0, 3].numpy()).all()
+        assert sum(bar.get_height() for bar in figure.axes[2].patches) == 64
+        with pytest.raises(ConfigError, match="channels 0 to 5, not 6"):
+            feature_map(self.features, 6)
