@@ -135,7 +135,7 @@ def block_paths(module: nn.Module, names: Iterable[str]) -> dict[str, str]:
 
 
 def _path_in(model: ClassyModel, name: str, heads: Mapping[str, str]) -> str:
-    if name in heads and name not in model.block_paths():
+    if isinstance(name, str) and name in heads and name not in model.block_paths():
         return heads[name]
     try:
         return model.find_block(name)[1]

@@ -85,7 +85,7 @@ def signed_colours(most: float = 1.0, gamma: float = 1.0) -> Any:
 
     ``most`` is how much of the ground the ends hide, from 0 to 1; above 1, ``gamma`` lets weak values fade.
 
-    >>> signed_colours()(0.5)[3] < 0.01
+    >>> bool(signed_colours()(0.5)[3] < 0.01)
     True
     """
     import numpy as np
