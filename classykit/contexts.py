@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -108,7 +109,7 @@ def verb(function: F) -> F:
     @functools.wraps(function)
     def inner(*args: Any, **kwargs: Any) -> Any:
         held = [lock for lock in _locks_of_bars() if _is_mine(lock)]
-        put_back = functools.partial(_put_back, _Settings.now(), len(_undone.acts), held)
+        put_back = functools.partial(_put_back, _Settings.now(), len(_undone.acts), held, sys.exc_info()[1])
         try:
             try:
                 with as_usual():
@@ -121,20 +122,62 @@ def verb(function: F) -> F:
     return inner  # type: ignore[return-value]
 
 
-def _put_back(settings: _Settings, undone: int, held: list[Any]) -> None:
+def _put_back(settings: _Settings, undone: int, held: list[Any], handled: BaseException | None) -> None:
     while len(_undone.acts) > undone:
         _undone.acts[-1]()
         _undone.acts.pop()
+    error = sys.exc_info()[1]
+    if error is not handled:
+        _end_generators(error, handled, set())
+        if not settings.modes:
+            _in_no_mode()
     settings.restore()
     for lock in _locks_of_bars():
         while lock not in held and _is_mine(lock):
             lock.release()
 
 
+def _in_no_mode() -> None:
+    """Put back what torch's dispatch modes note of themselves, and torch.compile asks for."""
+    for flag in ("torch_dispatch_mode", "non_infra_torch_dispatch_mode", "any_mode_without_ignore_compile_internals"):
+        if hasattr(_python_dispatch, f"_is_in_{flag}"):
+            setattr(_python_dispatch, f"_is_in_{flag}", False)
+    if hasattr(_python_dispatch, "set_is_in_mode_without_ignore_compile_internals"):
+        _python_dispatch.set_is_in_mode_without_ignore_compile_internals(False)
+
+
+def _end_generators(error: BaseException | None, handled: BaseException | None, seen: set[int]) -> None:
+    """End what an interrupt cut off within contextlib, now: else it goes on whenever the traceback is forgotten.
+
+    torch takes a mode off its stack for a while in such a generator, and would put it on again then.
+    """
+    if error is None or error is handled or id(error) in seen:
+        return
+    seen.add(id(error))
+    at = error.__traceback__
+    while at is not None:
+        if at.tb_frame.f_code.co_filename == contextlib.__file__:
+            with contextlib.suppress(RuntimeError):  # it is running still
+                at.tb_frame.clear()
+        at = at.tb_next
+    for other in (error.__cause__, error.__context__):
+        _end_generators(other, handled, seen)
+
+
 def _locks_of_bars() -> list[Any]:
-    """What tqdm locks, in Python, when it makes a bar or draws one: an interrupt there leaves it closed for good."""
-    bars = getattr(sys.modules.get("tqdm.std"), "tqdm", None)
-    return list(getattr(getattr(bars, "_lock", None), "locks", ()))
+    """What tqdm locks, in Python, when it makes a bar or draws one: an interrupt there leaves it closed for good.
+
+    Which class of tqdm's has the lock depends on which was used first, and on whether it was finished.
+    """
+    if (std := sys.modules.get("tqdm.std")) is None:
+        return []
+    default = vars(std.TqdmDefaultWriteLock)
+    found, classes = [default.get("mp_lock"), default.get("th_lock")], [std.tqdm]
+    for of in classes:
+        classes += [sub for sub in of.__subclasses__() if sub not in classes]
+        lock = vars(of).get("_lock")
+        found += getattr(lock, "locks", [lock])
+    return [lock for lock in dict.fromkeys(found) if lock is not None]
 
 
 def _is_mine(lock: Any) -> bool:
@@ -151,24 +194,23 @@ class _Settings(NamedTuple):
     threads: int
     fused: bool
     attention: tuple[bool, ...]
-    modes: int
-    functions: int
+    modes: tuple[Any, ...]
+    functions: tuple[Any, ...]
 
     @classmethod
     def now(cls) -> _Settings:
         return cls(
             torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_num_threads(),
             torch.backends.mha.get_fastpath_enabled(), tuple(enabled() for enabled, _ in _ATTENTION),
-            len(_python_dispatch._get_current_dispatch_mode_stack()), len(overrides._get_current_function_mode_stack()),
+            tuple(_python_dispatch._get_current_dispatch_mode_stack()),
+            tuple(overrides._get_current_function_mode_stack()),
         )  # fmt: skip
 
     def restore(self) -> None:
         if (now := _Settings.now()) == self:
             return
-        for _ in range(now.modes - self.modes):
-            _python_dispatch._pop_mode()
-        for _ in range(now.functions - self.functions):
-            overrides._pop_mode()
+        _restack(now.modes, self.modes, _python_dispatch)
+        _restack(now.functions, self.functions, overrides)
         torch._C._set_grad_enabled(self.gradients)
         torch.set_default_dtype(self.dtype)
         if now.threads != self.threads:
@@ -176,6 +218,15 @@ class _Settings(NamedTuple):
         torch.backends.mha.set_fastpath_enabled(self.fused)
         for (_, enable), was in zip(_ATTENTION, self.attention, strict=True):
             enable(was)
+
+
+def _restack(now: tuple[Any, ...], then: tuple[Any, ...], of: Any) -> None:
+    """Put torch's modes of one kind back: those that an interrupt left on are off, one that it took off is on."""
+    if now != then:
+        for _ in now:
+            of._pop_mode()
+        for mode in then:
+            of._push_mode(mode)
 
 
 def uninterrupted(act: Callable[[], None]) -> None:

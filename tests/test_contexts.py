@@ -4,6 +4,8 @@ import contextlib
 import copy
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import traceback
@@ -170,27 +172,41 @@ def in_a_child(act, folder):
     return torch.load(folder / "given.pt", weights_only=True)
 
 
-def test_the_lock_of_bars_is_let_go_of():
-    """tqdm locks in Python: an interrupt between its lines would leave that closed for every other thread."""
-    from tqdm import tqdm
+LOCKS_OF_BARS = """
+import threading
+import tqdm.{first} as first, tqdm.{then} as then
+import classykit
+from classykit.contexts import verb
 
-    from classykit.contexts import verb
+@verb
+def interrupted(bars):
+    bars.get_lock().acquire()
+    raise KeyboardInterrupt
 
-    @verb
-    def interrupted():
-        tqdm.get_lock().acquire()
-        raise KeyboardInterrupt
-
+def works(bars):
     free = threading.Event()
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-
     def ask():
-        with tqdm.get_lock():
+        with bars.get_lock():
             free.set()
-
     threading.Thread(target=ask, daemon=True).start()
-    assert free.wait(10)
+    return free.wait(5)
+
+for bars in (first.tqdm, then.tqdm):
+    try:
+        interrupted(bars)
+    except KeyboardInterrupt:
+        print(works(first.tqdm), works(then.tqdm))
+"""
+
+
+@pytest.mark.parametrize("first, then", [("std", "auto"), ("auto", "std")])
+def test_the_lock_of_bars_is_let_go_of(first, then):
+    """tqdm locks in Python: an interrupt between its lines would leave that closed for every other thread.
+
+    In a process of its own: the class that is used first gets the lock.
+    """
+    command = [sys.executable, "-W", "ignore", "-c", LOCKS_OF_BARS.format(first=first, then=then)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["True"] * 4
 
 
 forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")

@@ -1,8 +1,9 @@
 """An interrupt at any line of the kit's, or at any moment, changes nothing of the user's model, nor of torch.
 
-Two thousand of them, over the verbs that run a model, and over the app.
+Thousands of them, over the verbs that run a model, and over the app.
 """
 
+import contextlib
 import gc
 import random
 import signal
@@ -13,13 +14,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.autograd import grad_mode
+from torch.utils import _contextlib, _python_dispatch
 
 import classykit as ck
 from classykit.errors import Interrupted
 
-KIT = str(Path(ck.__file__).parent)
+KIT = (str(Path(ck.__file__).parent),)
+# Python code of torch's that switches something for a while, and the generators that it is written with
+SWITCHES = (contextlib.__file__, torch.overrides.__file__, _python_dispatch.__file__, _contextlib.__file__,
+            grad_mode.__file__)  # fmt: skip
 SMALL = {"name": "resnext", "num_blocks": [1, 1], "init_planes": 8, "small_input": True}
 X = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+FOUR = X.repeat(2, 1, 1, 1) * torch.linspace(0.5, 1, 4).reshape(4, 1, 1, 1)
 FAST = {"device": "cpu", "dtype": "float32", "progress": False}
 
 
@@ -45,6 +52,7 @@ def in_the_app(model, out):
 VIT = ck.build_model(
     "vision_transformer", image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=8
 )
+FIRST = next(path for path, m in ck.build_model(SMALL).named_modules() if isinstance(m, torch.nn.Conv2d))
 
 
 def headed(model):
@@ -65,6 +73,11 @@ VERBS = {
     "attention": lambda model, out: ck.attention(VIT, X),
     "evidence": lambda model, out: ck.evidence(headed(model), X, 1, blocks="all"),
     "ablate": lambda model, out: ck.ablate(model, X, {"block0-0": [1]}),
+    "capture of a head": lambda model, out: ck.capture(headed(model), X, ["linear_probe", "block0-0"], grad=True),
+    "effective_field": lambda model, out: ck.effective_field(model, X, "block0-0"),
+    "similarity": lambda model, out: ck.similarity(model, FOUR, blocks=["block0-0", "block1-0"]),
+    "top_patches": lambda model, out: ck.top_patches(model, X, "block0-0", 1, k=2),
+    "arithmetic": lambda model, out: ck.arithmetic(model, X, FIRST, 1, (0, 0)),
     "the app": in_the_app,
 }  # fmt: skip
 TRIED = 120  # interrupts at lines, of each verb
@@ -77,18 +90,23 @@ MOMENTS = {
     "attention": 100,
     "evidence": 100,
     "ablate": 100,
+    "capture of a head": 60,
+    "effective_field": 60,
+    "similarity": 60,
+    "top_patches": 60,
+    "arithmetic": 60,
     "the app": 150,
 }
 
 
 class Stopping:
-    """Counts the lines of the kit that run, and presses the stop button at one of them."""
+    """Counts the lines of some files that run, and presses the stop button at one of them."""
 
-    def __init__(self, at=None):
-        self.at, self.lines = at, 0
+    def __init__(self, files, at=None):
+        self.files, self.at, self.lines = files, at, 0
 
     def __call__(self, frame, event, arg):
-        if not frame.f_code.co_filename.startswith(KIT):
+        if not frame.f_code.co_filename.startswith(self.files):
             return None
         if event == "line":
             self.lines += 1
@@ -116,17 +134,18 @@ def model():
     gc.unfreeze()
 
 
+@pytest.mark.parametrize("files", [KIT, SWITCHES], ids=["the kit", "switches of torch"])
 @pytest.mark.parametrize("verb", VERBS)
-def test_at_any_line(verb, model, tmp_path, everything, assert_same):
+def test_at_any_line(verb, files, model, tmp_path, everything, assert_same):
     VERBS[verb](model, tmp_path / "first")  # what is set up once
-    counting = Stopping()
+    counting = Stopping(files)
     counting.run(lambda: VERBS[verb](model, tmp_path / "counted"))
     before = everything(model)
     stopped = 0
     for i in range(TRIED):
         at = 1 + i * counting.lines // TRIED
         try:
-            Stopping(at).run(lambda: VERBS[verb](model, tmp_path / f"out {i}"))  # noqa: B023
+            Stopping(files, at).run(lambda: VERBS[verb](model, tmp_path / f"out {i}"))  # noqa: B023
         except (KeyboardInterrupt, Interrupted):
             stopped += 1
         assert_same(before, everything(model))
@@ -193,5 +212,5 @@ def test_at_any_moment(verb, model, tmp_path, everything, assert_same):
     assert works_in_another_thread(model)
 
 
-def test_they_are_two_thousand():
-    assert len(VERBS) * TRIED + sum(MOMENTS.values()) >= 2000
+def test_they_are_thousands():
+    assert 2 * len(VERBS) * TRIED + sum(MOMENTS.values()) >= 2000

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from torch import nn
+from torch import nn, overrides
 from torch.overrides import TorchFunctionMode
 
 from classykit.harmless import harmless
@@ -36,6 +36,10 @@ class Watch(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         return self.seen(func, args, dict(kwargs or {}))
+
+    def __exit__(self, *error: Any) -> None:
+        if self in overrides._get_current_function_mode_stack():  # else an interrupt came while torch had taken it off
+            super().__exit__(*error)
 
 
 @contextmanager
