@@ -38,6 +38,8 @@ _WHERE = {
     "arithmetic": "classykit.seeing.arithmetic",
     "feature_pca": "classykit.seeing.feature_pca",
     "similarity": "classykit.seeing.similarity",
+    "probe": "classykit.learning.probe",
+    "fit_heads": "classykit.learning.fit_heads",
     "run": "classykit.running.run",
     "extract": "classykit.extracting.extract",
     "benchmark": "classykit.measuring.benchmark",
@@ -46,8 +48,8 @@ _WHERE = {
     "explore": "classykit.widgets",
 }
 _ROOMS = (
-    "comparing", "errors", "extracting", "features", "heads", "images", "inspecting", "measuring", "models", "plots",
-    "running", "seeing", "weights", "widgets",
+    "comparing", "datasets", "errors", "extracting", "features", "heads", "images", "inspecting", "learning",
+    "measuring", "models", "plots", "running", "seeing", "weights", "widgets",
 )  # fmt: skip
 
 __all__ = ["__version__", *_WHERE]

@@ -103,17 +103,23 @@ def verb(function: F) -> F:
     """Decorator of what people call: it works `as_usual`, and an interrupt at any moment leaves nothing behind.
 
     A block may be interrupted on the very line on which it is left, contextlib's included, and then is not: what it
-    had changed is put back here (see `undo_later`), and torch's modes too.
+    had changed is put back here (see `undo_later`), and torch's modes and random state too.
     """
 
     @functools.wraps(function)
     def inner(*args: Any, **kwargs: Any) -> Any:
         held = [lock for lock in _locks_of_bars() if _is_mine(lock)]
-        put_back = functools.partial(_put_back, _Settings.now(), len(_undone.acts), held, sys.exc_info()[1])
+        random = torch.random.get_rng_state()
+        put_back = functools.partial(_put_back, _Settings.now(), len(_undone.acts), held, random, sys.exc_info()[1])
         try:
             try:
                 with as_usual():
                     return function(*args, **kwargs)
+            except RuntimeError as error:
+                # torch finds one of its modes gone, which an interrupt had kept it from putting back
+                if isinstance(error.__context__, KeyboardInterrupt) and "mode stack" in str(error):
+                    raise error.__context__ from None
+                raise
             finally:
                 uninterrupted(put_back)
         finally:  # once more, for an interrupt at the very line before
@@ -122,13 +128,16 @@ def verb(function: F) -> F:
     return inner  # type: ignore[return-value]
 
 
-def _put_back(settings: _Settings, undone: int, held: list[Any], handled: BaseException | None) -> None:
+def _put_back(
+    settings: _Settings, undone: int, held: list[Any], random: torch.Tensor, handled: BaseException | None
+) -> None:
     while len(_undone.acts) > undone:
         _undone.acts[-1]()
         _undone.acts.pop()
     error = sys.exc_info()[1]
     if error is not handled:
         _end_generators(error, handled, set())
+        torch.random.set_rng_state(random)
         if not settings.modes:
             _in_no_mode()
     settings.restore()

@@ -23,6 +23,20 @@ X = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 FAST = {"device": "cpu", "dtype": "float32", "progress": False}
 
 
+EIGHT = X.repeat(4, 1, 1, 1) * torch.linspace(0.2, 1, 8).reshape(8, 1, 1, 1)
+
+
+def taught(net):
+    """What a head has learnt, on a copy."""
+    with torch.random.fork_rng(devices=[]):
+        net = copy.deepcopy(net)
+        head = net.attach_head("block1-0", "linear_probe", num_classes=2)
+    torch.nn.init.zeros_(head.fc.weight)
+    torch.nn.init.zeros_(head.fc.bias)
+    ck.fit_heads(net, EIGHT, {"linear_probe": [0, 1] * 4}, epochs=2, test=0, device="cpu", progress=False)
+    return head.fc.weight.detach()
+
+
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
@@ -129,6 +143,9 @@ VERBS = {
     "similarity": lambda net, out: ck.similarity(net, X, ["block0-0", "block1-0"]).matrix,
     "top_patches": lambda net, out: str(ck.top_patches(net, X, "block0-0", k=2)),
     "arithmetic": lambda net, out: ck.arithmetic(FOREIGN, X, "0", 3, (4, 5)).products.float(),
+    "probe": lambda net, out: str(ck.probe(
+        net, EIGHT, [0, 1] * 4, "block1-0", repeats=2, test=0.5, device="cpu", progress=False)),
+    "fit_heads": lambda net, out: taught(net),
     "feature_pca": lambda net, out: ck.feature_pca(X, 2),
     "preprocess": lambda net, out: ck.preprocess("cat", net),
     "explore": lambda net, out: explored(net),

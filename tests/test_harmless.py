@@ -1,6 +1,7 @@
 """Rule 3: nothing that asks about a model changes it, nor the random state."""
 
 import pytest
+import sklearn  # noqa: F401  which adds filters for warnings when it is imported
 import torch
 from torch import nn
 
@@ -70,6 +71,11 @@ ASK = {
     "attention": lambda m, x, b: in_words(lambda: ck.attention(m, x)),
     "effective_field": lambda m, x, b: in_words(lambda: ck.effective_field(m, x[:1], b)),
     "ablate": lambda m, x, b: ck.ablate(m, x, {b: [0]}),
+    "probe": lambda m, x, b: in_words(
+        lambda: ck.probe(
+            m, torch.cat([x] * 2), [0, 1] * len(x), b, repeats=1, test=0.5, controls=(), device="cpu", progress=False
+        )
+    ),
     "similarity": lambda m, x, b: ck.similarity(m, x, [b]),
     "top_patches": lambda m, x, b: in_words(lambda: ck.top_patches(m, x, b, k=1)),
     "arithmetic": lambda m, x, b: ck.arithmetic(m, x, first_layer(m), at=()),

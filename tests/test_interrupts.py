@@ -27,6 +27,9 @@ SWITCHES = (contextlib.__file__, torch.overrides.__file__, _python_dispatch.__fi
 SMALL = {"name": "resnext", "num_blocks": [1, 1], "init_planes": 8, "small_input": True}
 X = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 FOUR = X.repeat(2, 1, 1, 1) * torch.linspace(0.5, 1, 4).reshape(4, 1, 1, 1)
+TAUGHT = ck.build_model(SMALL)  # whose head is to change
+TAUGHT.attach_head("block1-0", "linear_probe", num_classes=3)
+EIGHT = FOUR.repeat(2, 1, 1, 1)
 FAST = {"device": "cpu", "dtype": "float32", "progress": False}
 
 
@@ -77,6 +80,10 @@ VERBS = {
     "effective_field": lambda model, out: ck.effective_field(model, X, "block0-0"),
     "similarity": lambda model, out: ck.similarity(model, FOUR, blocks=["block0-0", "block1-0"]),
     "top_patches": lambda model, out: ck.top_patches(model, X, "block0-0", 1, k=2),
+    "probe": lambda model, out: ck.probe(
+        model, EIGHT, [0, 1] * 4, "block0-0", repeats=1, test=0.5, device="cpu", progress=False),
+    "fit_heads": lambda model, out: ck.fit_heads(
+        TAUGHT, X, {"linear_probe": [0, 1]}, epochs=2, test=0, device="cpu", progress=False),
     "arithmetic": lambda model, out: ck.arithmetic(model, X, FIRST, 1, (0, 0)),
     "the app": in_the_app,
 }  # fmt: skip
@@ -94,6 +101,8 @@ MOMENTS = {
     "effective_field": 60,
     "similarity": 60,
     "top_patches": 60,
+    "probe": 60,
+    "fit_heads": 60,
     "arithmetic": 60,
     "the app": 150,
 }

@@ -22,12 +22,14 @@ class FeatureLayout:
         dtype: of the numbers on the disk, e.g. "float32".
         batch_dim: the batch's dimension: 1 for tokens in sequence-first order (L, N, C).
         over: the dimensions that the mean is over, once the batch comes first; None for whole features.
+        only: (start, stop) of the tokens that count in the mean; None for all.
     """
 
     shape: tuple[int, ...]
     dtype: str
     batch_dim: int = 0
     over: tuple[int, ...] | None = None
+    only: tuple[int, int | None] | None = None
 
     def rows(self, output: torch.Tensor) -> np.ndarray:
         """(N, *shape) of a block's output, on the CPU.
@@ -37,13 +39,15 @@ class FeatureLayout:
         """
         output = output.movedim(self.batch_dim, 0)
         kept = getattr(torch, self.dtype)
+        if self.only is not None:
+            output = output[:, slice(*self.only)]
         if self.over is not None:
             output = output.to(kept)  # before the mean: half precision would round every step of it
             output = output.mean(self.over) if self.over else output
         return output.to("cpu", kept).contiguous().numpy()
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "only"}  # of all tokens, on the disk
 
     @classmethod
     def from_dict(cls, described: dict[str, Any]) -> FeatureLayout:

@@ -16,7 +16,8 @@ from classykit.extracting.feature_source import Batch, ItemInfo
 from classykit.models.classy_model import ClassyModel
 from classykit.running.memory_fit import batch_that_fits, is_out_of_memory
 from classykit.running.placement import Place
-from classykit.running.recording import record
+from classykit.running.recording import record_paths
+from classykit.subject import block_paths, refuse_blocks_that_did_not_run
 
 
 class Passes:
@@ -31,16 +32,17 @@ class Passes:
         self.given, self.place = model, place
         self.batch_size = self.at_once = batch_size
         self.model = place.settle(model)
+        self._paths: dict[str, str] = {}
 
     def look(self, first: tuple[ItemInfo, torch.Tensor], names: list[str], reduce: str | None) -> dict[str, Any]:
         """What the first image tells: the kind of labels, the input's shape, what each block gives."""
         row, x = first
         adopted = ClassyModel.from_model(self.given, example=x[None])
-        paths = {name: adopted.find_block(name)[1] for name in names}
+        paths = block_paths(adopted, names)
         moves = adopted.moves(paths.values())
         known = {name: moves[path] for name, path in paths.items() if path in moves}
         try:
-            found = layouts(lambda batch: self._capture(batch, names), x, reduce, known)
+            found = layouts(lambda batch: self.of(batch, names), x, reduce, known)
         except (RuntimeError, ValueError, MemoryError) as error:
             if _ran_out(error):
                 raise _no_room(self.place, error) from None
@@ -79,7 +81,7 @@ class Passes:
     def _features(self, x: torch.Tensor, wanted: dict[str, FeatureLayout]) -> dict[str, np.ndarray] | None:
         """None where memory ran out, and the batch can be halved."""
         try:
-            captured = self._capture(x, list(wanted))
+            captured = self.of(x, list(wanted))
             return {block: layout.rows(captured[block]) for block, layout in wanted.items()}
         except (RuntimeError, ValueError, MemoryError) as error:
             if not _ran_out(error):
@@ -88,8 +90,13 @@ class Passes:
                 raise _no_room(self.place, error) from None
         return None
 
-    def _capture(self, x: torch.Tensor, names: list[str]) -> dict[str, Any]:
-        return record(self.model, self.place.put(x), names)
+    def of(self, x: torch.Tensor, names: list[str]) -> dict[str, Any]:
+        """What blocks give for a batch, as it is."""
+        if names != list(self._paths):
+            self._paths = block_paths(self.model, names)
+        seen = record_paths(self.model, self.place.put(x), self._paths.values())
+        refuse_blocks_that_did_not_run(name for name, path in self._paths.items() if path not in seen)
+        return {name: seen[path] for name, path in self._paths.items()}
 
 
 def _ran_out(error: BaseException) -> bool:

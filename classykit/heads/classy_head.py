@@ -59,6 +59,8 @@ class ClassyHead(nn.Module):
         self.num_classes = num_classes
         self._config: dict[str, Any] = {}
 
+    _made: ClassVar[dict[str, list[float]]] = {}  # of a head that was built at random: where its weights began
+
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
         if cls.Config is not None and "Config" in vars(cls):
@@ -82,6 +84,19 @@ class ClassyHead(nn.Module):
     def config(self) -> dict[str, Any]:
         """The config that rebuilds this head (without its weights)."""
         return {"name": self.registered_name or type(self).__name__, "unique_id": self.unique_id, **self._config}
+
+    def remember_weights(self) -> None:
+        """Note that the weights are random as they are now, for `is_untrained`."""
+        self.__dict__["_made"] = {name: _beginning(p) for name, p in self.named_parameters() if not p.is_meta}
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether the weights are still the random ones that the head was built with when it was attached."""
+        held = dict(self.named_parameters())
+        return bool(self._made) and all(
+            name in held and _beginning(held[name]) == torch.tensor(values).to(held[name].dtype).tolist()
+            for name, values in self._made.items()
+        )
 
     def _read(self, args: Sequence[Any], values: dict[str, Any]) -> Any:
         """Validate a constructor's arguments and remember them as this head's config; called first thing in it."""
@@ -179,3 +194,8 @@ def build_head(config: Mapping[str, Any]) -> ClassyHead:
         if key not in config:
             raise ConfigError(f"The head config {quoted(dict(config))} lacks the key {quoted(key)}.")
     return HEADS[config["name"]].from_config(config)
+
+
+def _beginning(p: torch.Tensor) -> list[float]:
+    """The first values of a tensor: training, or loading, leaves none of them."""
+    return p.detach().flatten()[:16].tolist()

@@ -138,7 +138,9 @@ def _build(model: ClassyModel, kind: type[ClassyHead], keys: Mapping[str, Any], 
     """A head with weights, in the model's dtype and mode."""
     with torch.device(device):
         head = kind.from_config(keys)
-    return head.to(dtype=dtype_of(model)).train(model.training)
+    head = head.to(dtype=dtype_of(model)).train(model.training)
+    head.remember_weights()
+    return head
 
 
 def _refuse_misfit(kind: type[ClassyHead], unique_id: Any, block: str, features: Features) -> None:

@@ -19,7 +19,7 @@ from classykit.nested import Inputs, mapped, parts_of, rebuilt
 from classykit.running.recording import passed
 from classykit.seeing.finding import Finding
 from classykit.seeing.scores import as_scores
-from classykit.seeing.view import view
+from classykit.seeing.view import untrained_heads, view
 from classykit.subject import block_paths, refuse_blocks_that_did_not_run
 from classykit.tables import Cell, Column, Line, Table
 
@@ -174,7 +174,15 @@ def ablate(model: nn.Module, x: Any, channels: Mapping[str, int | Iterable[int]]
     refuse_blocks_that_did_not_run(name for name in paths if name not in done)
     scores = _scores(before)
     named = scores is not None and look.labels is not None and len(look.labels) == scores.shape[1]
-    return Ablation(look.name, wanted, to, before, after, look.labels if named else None, look.notes)
+    return Ablation(
+        look.name,
+        wanted,
+        to,
+        before,
+        after,
+        look.labels if named else None,
+        look.notes or untrained_heads(look.model),
+    )
 
 
 def _problem(name: str, known: Features | None, numbers: tuple[int, ...]) -> ClassyKitError | None:

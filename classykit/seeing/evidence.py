@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from classykit.contexts import verb
-from classykit.errors import BlockError, ConfigError, quoted
-from classykit.features import Features, main_tensor
+from classykit.errors import BlockError, ClassyKitError, ConfigError, quoted
+from classykit.features import Features, as_maps, main_tensor
 from classykit.harmless import harmless
 from classykit.hooks import hooks
 from classykit.models.classy_model import ClassyModel
@@ -20,9 +20,8 @@ from classykit.nested import Inputs, mapped, parts_of, rebuilt
 from classykit.running.recording import record_paths
 from classykit.seeing.explainers import explained
 from classykit.seeing.finding import Finding
-from classykit.seeing.patch_grid import as_maps
 from classykit.seeing.scores import chosen_scores, class_numbers, score_paths
-from classykit.seeing.view import View, view
+from classykit.seeing.view import View, untrained_heads, view
 from classykit.subject import block_list, block_paths, refuse_blocks_that_did_not_run
 from classykit.tables import Cell, Column, Line, Table
 
@@ -208,7 +207,7 @@ def evidence(
         name=look.name, maps=maps, exact=exact, score=score.detach(), biases=biases, target=target,
         labels=look.labels if look.labels is not None and len(look.labels) == scores.shape[1] else None,
         head=heads.get(path), method="Grad-CAM" if method in ("auto", "gradcam") else method, look=look, path=path,
-        notes=(*look.notes, *found.notes(chosen)),
+        notes=(*(look.notes or untrained_heads(module, [heads[path]] if path in heads else [])), *found.notes(chosen)),
     )  # fmt: skip
 
 
@@ -290,24 +289,34 @@ class _Maps:
         """Whether the score is the mean of the map plus the bias for other features, too: weaker and far stronger ones.
 
         They are mixtures of the features at hand, each times a positive number, so that what cannot be negative, after
-        a ReLU, is not.
+        a ReLU, is not. One picture is enough to try what follows the block: thrice, from the block on.
         """
         if name not in self.even:
             return False
-        x = self.look.x
-        one = isinstance(x, torch.Tensor)
-        x = x[:1].expand(3, *x.shape[1:]) if one else x  # one picture, thrice, is enough to try a layer out
-        n = Inputs.of(x).batch_size
-        weights = self.weights[name][:1].expand(n, -1) if one else self.weights[name]
-        bias = self.bias(name)[:1].expand(n) if one else self.bias(name)
-        target = self.target[:1] * n if one else self.target
+        if not isinstance(self.look.x, torch.Tensor):
+            return self._holds(name, self.look.x, Inputs.of(self.look.x).batch_size)
+        one = self.look.x[:1]
+        try:
+            if self._holds(name, one, 3):
+                return True
+        except ClassyKitError:  # what follows knows the batch, or meets what came before the block
+            pass
+        return self._holds(name, one.expand(3, *one.shape[1:]), 3)
+
+    def _holds(self, name: str, x: Any, n: int) -> bool:
+        """The same for one input, of which the block is made to give ``n`` kinds of features."""
+        alike = isinstance(self.look.x, torch.Tensor)  # then they are all of the first picture
+        weights = self.weights[name][:1].expand(n, -1) if alike else self.weights[name]
+        bias = self.bias(name)[:1].expand(n) if alike else self.bias(name)
+        target = self.target[:1] * n if alike else self.target
         summands = torch.empty(0)
 
         def other(module: nn.Module, args: Any, output: Any) -> Any:
             nonlocal summands
-            key, features = main_tensor(output, n)
+            key, features = main_tensor(output, Inputs.of(x).batch_size)
             assert isinstance(features, torch.Tensor)
             new = 0.5 * features + 0.25 * features.flip(-1) + 0.125 * features.flip(-2)
+            new = new.expand(n, *new.shape[1:]) if len(new) == 1 else new
             far = _FAR if features.dtype in (torch.float32, torch.float64) else 100.0
             new = new * torch.logspace(0, math.log10(far), n).to(new).view(n, *(1 for _ in new.shape[1:]))
             shares = 0.5 + torch.rand(new[0].shape, generator=torch.Generator().manual_seed(0))
@@ -319,6 +328,8 @@ class _Maps:
         with torch.no_grad(), harmless(self.look.model), hooks() as on:
             on.after(self.look.model.get_submodule(self.paths[name]), other, first=True)  # heads see it, too
             scores = record_paths(self.look.model, x, [self.path])[self.path].flatten(1)
+        if len(scores) != n:
+            return False
         wanted, size = summands.sum(1) + bias, summands.abs().sum(1) + bias.abs() + 1e-12
         return bool(((_of_classes(scores, target) - wanted).abs() <= 1e-4 * size).all())
 

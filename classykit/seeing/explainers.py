@@ -9,12 +9,11 @@ import torch
 from torch import nn
 
 from classykit.errors import ConfigError, MissingDependencyError, suggest
-from classykit.features import Features, main_tensor
+from classykit.features import Features, as_maps, main_tensor
 from classykit.hooks import Hooks
 from classykit.meta import shared_twin
 from classykit.nested import parts_of, rebuilt
 from classykit.running.recording import record_paths
-from classykit.seeing.patch_grid import as_maps
 from classykit.seeing.view import View
 
 _TORCHCAM = ("GradCAM", "GradCAMpp", "SmoothGradCAMpp", "XGradCAM", "LayerCAM", "ScoreCAM", "SSCAM", "ISCAM")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from classykit.errors import quoted
 from classykit.images import Preprocessing
 from classykit.meta import dtype_of
 from classykit.models.classy_model import ClassyModel
@@ -88,6 +89,17 @@ def untrained(subject: Subject) -> tuple[str, ...]:
     if norms:
         return (UNTRAINED,) if all(map(_is_as_made, norms)) else ()
     return (UNTRAINED,) if isinstance(module, ClassyModel) and "model" not in module._modules else ()
+
+
+def untrained_heads(model: nn.Module, ids: Iterable[str] | None = None) -> tuple[str, ...]:
+    """A note for each head, of those named, whose weights are the random ones that it was attached with."""
+    attached = model.get_heads().values() if isinstance(model, ClassyModel) else []
+    return tuple(
+        f"Untrained: the weights of head {quoted(head.unique_id)} are random"
+        for heads in attached
+        for head in heads
+        if head.is_untrained and (ids is None or head.unique_id in ids)
+    )
 
 
 def _normalises(module: nn.Module) -> bool:

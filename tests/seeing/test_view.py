@@ -1,5 +1,8 @@
 """classykit.seeing.view: what is looked at, as a model takes it and as a person sees it."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +75,21 @@ class TestUntrained:
         model.bn1.bias.data[0] = 0.1
         assert untrained(subject_of(model)) == ()
         assert untrained(subject_of(nn.Conv2d(3, 4, 3))) == (), "nothing is known of it"
+
+    def test_a_head_on_a_trained_trunk(self, lite):
+        """It is said of the head whose score is explained, until it has learnt something, copied and saved or not."""
+        lite = copy.deepcopy(lite)
+        lite.attach_head("trunk_output", "linear_probe", unique_id="new", num_classes=3)
+        x, note = torch.rand(1, 3, 64, 64), ("Untrained: the weights of head 'new' are random",)
+        assert ck.evidence(lite, x, 1, head="new").notes == note
+        assert ck.evidence(lite, x, 1).notes == ()
+        assert ck.ablate(lite, x, {"block1-1": 3}).notes == note
+        assert ck.evidence(pickle.loads(pickle.dumps(lite)), x, 1, head="new").notes == note
+        assert ck.evidence(copy.deepcopy(lite).double(), x.double(), 1, head="new").notes == note
+        head = lite.get_heads()["trunk_output"][0]
+        lite.eval()(x).sum().backward()
+        torch.optim.SGD(head.parameters(), lr=0.01).step()
+        assert ck.evidence(lite, x, 1, head="new").notes == ()
 
 
 def test_labels(lite):
