@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "build_model": "classykit.models",
     "list_models": "classykit.models",
+    "describe": "classykit.models.description",
     "register_model": "classykit.models",
     "ClassyModel": "classykit.models",
     "save_checkpoint": "classykit.models.checkpoint",

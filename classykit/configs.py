@@ -12,6 +12,7 @@ from classykit.errors import ConfigError, quoted, suggest, warn
 PositiveInt = Annotated[int, Field(strict=True, gt=0, le=2**24)]
 Probability = Annotated[float, Field(strict=True, ge=0, lt=1)]
 PositiveFloat = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+CLASSES = "num_classes"
 MAX_DEPTH = 1024  # layers in a row: each takes time to build
 Depth = Annotated[int, Field(strict=True, gt=0, le=MAX_DEPTH)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -35,6 +36,15 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
     ignored: ClassVar[tuple[str, ...]] = ()
 
+    def completed(self) -> dict[str, Any]:
+        """Every key with the value that is in use, also where a default stands for "as another key says"."""
+        return self.model_dump(mode="json")
+
+    @property
+    def follows(self) -> dict[str, Any]:
+        """What these keys come to: {name: value}, such as the widths and depths of stages."""
+        return {}
+
 
 class PictureConfig(Config):
     """Base of the configs of families that take pictures."""
@@ -45,15 +55,23 @@ class PictureConfig(Config):
 C = TypeVar("C", bound=Config)
 
 
+#: what to do in place of giving a backbone classes
+ATTACH = (
+    'a classifier is attached as a head: model.attach_head(model.block_names[-1], "linear_probe", '
+    "num_classes={classes})"
+)
+
+
 def without_ignored(kind: type[Config], values: dict[str, Any], owner: str, *more: str) -> dict[str, Any]:
     """The values without the keys that do nothing, of its own and ``more``; a warning names them."""
     idle = [key for key in values if key in (*kind.ignored, *more) and key not in kind.model_fields]
     if not idle:
         return values
     does, them = ("does", "it") if len(idle) == 1 else ("do", "them")
+    instead = f" To have classes, {ATTACH.format(classes=quoted(values['num_classes']))}." if CLASSES in idle else ""
     warn(
         f"{owner}: {', '.join(map(repr, idle))} {does} nothing here, as in ClassyVision, which took {them} without a "
-        "word."
+        f"word.{instead}"
     )
     return {key: value for key, value in values.items() if key not in idle}
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
+from classykit.bands import load_bands
 from classykit.errors import ConfigError, quoted, suggest
 from classykit.image_loading import MAX_PIXELS, load_image
 from classykit.samples import SampleImage, sample_images
@@ -43,7 +44,8 @@ class Preprocessing:
 
     Args:
         size: Pixels: one number for a square, or ``(height, width)``. Default 224.
-        mean, std: Three numbers (red, green, blue), in units where a pixel is 0..1. Default ImageNet's.
+        mean, std: Three numbers (red, green, blue), in units where a pixel is 0..1; one for grey pictures, or as many
+            as there are bands (see `classykit.bands`). Default ImageNet's.
             EfficientNet-Lite's ``(x - 127) / 128`` on 0..255 is ``mean=(127/255,)*3, std=(128/255,)*3``, and
             gives the very same float32 numbers.
         crop: ``"square"`` keeps the largest centred region that has the target's proportions: for a square
@@ -85,8 +87,10 @@ class Preprocessing:
                 )
         for name in ("mean", "std"):
             value = getattr(self, name)
-            if not (isinstance(value, tuple) and len(value) == 3 and all(map(_is_finite, value))):
+            if not (isinstance(value, tuple) and value and all(map(_is_finite, value))):
                 raise ConfigError(f"{name} is {quoted(value)}: give three finite numbers, for red, green and blue.")
+        if len(self.mean) != len(self.std):
+            raise ConfigError(f"mean has {len(self.mean)} numbers and std {len(self.std)}: give one for each channel.")
         if min(self.std) <= 0:
             raise ConfigError(f"std is {quoted(self.std)}: pixels are divided by it, so each must be above 0.")
         if max(map(abs, self.mean)) > 2 or max(self.std) > 2:
@@ -104,25 +108,54 @@ class Preprocessing:
         """The size as ``(height, width)`` in pixels."""
         return self.size if isinstance(self.size, tuple) else (self.size, self.size)
 
+    def for_channels(self, channels: int) -> Preprocessing:
+        """The same for pictures of so many channels: of other than there are now, mean and std are the averages.
+
+        >>> Preprocessing(size=64).for_channels(1)("coffee").shape
+        torch.Size([1, 1, 64, 64])
+        """
+        if channels == len(self.mean):
+            return self
+        mean, std = ((sum(values) / len(values),) * channels for values in (self.mean, self.std))
+        return replace(self, mean=mean, std=std)
+
     def __call__(self, image: Any) -> torch.Tensor:
-        """The model's input for a picture (a PIL image, or anything `load_image` takes).
+        """The model's input for a picture (a PIL image, or anything `load_image` takes; see `classykit.bands` for
+        those of other than one or three channels).
 
         Returns:
-            A float32 CPU tensor of shape (1, 3, height, width).
+            A float32 CPU tensor of shape (1, channels, height, width).
         """
-        pixels = torch.from_numpy(np.array(self.to_display(image), dtype=np.float32))
+        channels = len(self.mean)
+        if channels == 3:
+            pixels = np.array(self.to_display(image), dtype=np.float32)  # (H, W, 3)
+        elif channels == 1:
+            pixels = np.array(self._fitted(load_image(image).convert("L")), dtype=np.float32)[:, :, None]
+        else:
+            bands = [self._fitted(Image.fromarray(band)) for band in load_bands(image, channels)]
+            pixels = np.clip(np.stack([np.array(band) for band in bands], axis=-1), 0, 1) * np.float32(255)
         # In units of 0..255 and in float32 whole numbers stay exact: 127/255 * 255 is 127 again.
         mean = torch.tensor([m * 255 for m in self.mean], dtype=torch.float32)
         std = torch.tensor([s * 255 for s in self.std], dtype=torch.float32)
-        return ((pixels - mean) / std).permute(2, 0, 1).unsqueeze(0).contiguous()
+        return ((torch.from_numpy(pixels) - mean) / std).permute(2, 0, 1).unsqueeze(0).contiguous()
 
     def to_display(self, image: Any) -> Image.Image:
         """The picture as the model sees it: cropped and resized, in ordinary colours, not normalised.
 
         Returns:
-            An RGB picture of ``size``, to be shown beside feature maps, whose positions it shares.
+            An RGB picture of ``size``, to be shown beside feature maps, whose positions it shares: grey for one
+            channel; of several bands the first three as red, green and blue.
         """
-        picture = load_image(image)
+        channels = len(self.mean)
+        if channels in (1, 3):
+            picture = load_image(image)
+            return self._fitted(picture if channels == 3 else picture.convert("L").convert("RGB"))
+        bands = load_bands(image, channels)
+        shown = bands[:3] if channels > 3 else bands[[0, 0, 0]]
+        return self._fitted(Image.fromarray((shown * 255).round().astype(np.uint8).transpose(1, 2, 0)))
+
+    def _fitted(self, picture: Image.Image) -> Image.Image:
+        """A picture of any mode, cropped and resized."""
         height, width = self.height_width
         if self.resize is not None:
             picture = picture.resize(self._resized(picture), _INTERPOLATIONS[self.interpolation])

@@ -21,16 +21,18 @@ def preprocess(image: Any, model: Any = None) -> torch.Tensor:
     """A picture as the input that `model` was made for.
 
     Args:
-        image: Anything `load_image` takes: ``"cat"``, a path, a PIL image, an array, a tensor, bytes.
+        image: Anything `load_image` takes: ``"cat"``, a path, a PIL image, an array, a tensor, bytes. It is made grey
+            for a model of one channel; for one of several bands it is an array or tensor of as many, from 0 to 1.
         model: A model. Its own ``preprocessing`` is used when it has one, as models with trained weights do, or
-            timm's ``pretrained_cfg``; otherwise ImageNet's mean and std at the size that the model says (see
+            timm's ``pretrained_cfg``; otherwise ImageNet's mean and std (for other channels than colours
+            their averages) at the size that the model says (see
             `input_shape_of`), else 224 x 224, which a warning says of a module that is none of this kit's.
 
     Returns:
-        A CPU tensor of shape (1, 3, height, width), in the model's number type; float32 without a model.
+        A CPU tensor of shape (1, channels, height, width), in the model's number type; float32 without a model.
 
     Raises:
-        ImageError: when the picture cannot be read, or the model does not take 3-channel pictures.
+        ImageError: when the picture cannot be read, or has other bands than the model takes, or it takes no pictures.
 
     >>> preprocess("coffee").shape
     torch.Size([1, 3, 224, 224])
@@ -47,16 +49,14 @@ def preprocess(image: Any, model: Any = None) -> torch.Tensor:
         )
     said = input_shape_of(model)
     recipe, shape = preprocessing_of(model), said or (3, 224, 224)
-    if len(shape) != 3 or shape[0] != 3 or not all(isinstance(s, int) and s > 0 for s in shape):
+    if len(shape) != 3 or not all(isinstance(s, int) and s > 0 for s in shape):
         what = {1: "a vector", 4: "a clip or volume"}.get(len(shape), "something else")
-        what = f"a picture of {shape[0]} channels" if len(shape) == 3 else what
         raise ImageError(
-            f"{type(model).__name__} takes {what}, input_shape {tuple(shape)}, and preprocess makes pictures "
-            "of 3 channels: build the input tensor yourself, for example "
-            f"torch.rand(1, {', '.join(map(str, shape))})."
+            f"{type(model).__name__} takes {what}, input_shape {tuple(shape)}, and preprocess makes pictures: build "
+            f"the input tensor yourself, for example torch.rand(1, {', '.join(map(str, shape))})."
         )
     if recipe is None:
-        recipe = Preprocessing(size=(shape[1], shape[2]))
+        recipe = Preprocessing(size=(shape[1], shape[2])).for_channels(shape[0])
         if said is None and model is not None:
             warn(
                 f"{type(model).__name__} does not say how its pictures are prepared: ImageNet's mean and std were "
@@ -125,7 +125,7 @@ def timm_preprocessing(cfg: Mapping[str, Any]) -> Preprocessing | None:
     _, height, width = cfg["input_size"]
     mode = cfg.get("crop_mode") or "center"
     known = mode in ("center", "squash") and cfg["interpolation"] in ("bicubic", "bilinear")
-    if not known or height != width or len(cfg["mean"]) != 3:
+    if not known or height != width or len(cfg["mean"]) != len(cfg["std"]):
         return None
     resize = math.floor(height / (cfg.get("crop_pct") or 0.875))
     if resize < height:  # cut out of a smaller picture, with a rim

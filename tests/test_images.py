@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from classykit.errors import ConfigError
+import classykit as ck
+from classykit.errors import ConfigError, ImageError
 from classykit.images import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, load_image
 from classykit.inputs import preprocess
 
@@ -113,7 +114,8 @@ def test_a_recipe_is_a_value():
         ({"size": (3, 4, 5)}, "height, width"),
         ({"size": 22.4}, "positive int"),
         ({"size": True}, "positive int"),
-        ({"mean": (0.5,)}, "three finite numbers"),
+        ({"mean": (0.5,)}, "mean has 1 numbers and std 3"),
+        ({"mean": ()}, "three finite numbers"),
         ({"mean": 0.5}, "three finite numbers"),
         ({"std": (1, 1, float("nan"))}, "three finite numbers"),
         ({"std": (1, 0, 1)}, "above 0"),
@@ -126,3 +128,45 @@ def test_a_recipe_is_a_value():
 def test_a_recipe_that_makes_no_sense(settings, words):
     with pytest.raises(ConfigError, match=words):
         Preprocessing.from_dict(settings)
+
+
+class TestOtherChannels:
+    """Grey pictures, and those of several bands."""
+
+    def test_grey_is_the_luminance(self):
+        of_colours, grey = Preprocessing(size=64), Preprocessing(size=64).for_channels(1)
+        assert grey.mean == pytest.approx([np.mean(of_colours.mean)]) and len(grey.std) == 1
+        plain = Preprocessing(size=64, mean=(0.0,), std=(1.0,))("coffee")
+        wanted = np.array(load_image("coffee").convert("L").crop((100, 0, 500, 400)).resize((64, 64), 3)) / 255
+        assert plain.shape == (1, 1, 64, 64) and np.abs(plain[0, 0].numpy() - wanted).max() < 0.01
+        shown = np.array(grey.to_display("coffee"))
+        assert shown.shape == (64, 64, 3) and (shown[..., 0] == shown[..., 2]).all()
+
+    def test_a_grey_picture_is_the_same_in_colours(self):
+        grey = load_image("coffee").convert("L")
+        one, three = (Preprocessing(size=64, mean=(0.4,) * n, std=(0.2,) * n)(grey) for n in (1, 3))
+        assert torch.equal(one.expand(1, 3, 64, 64), three)
+
+    def test_bands_are_each_prepared_as_colours_are(self):
+        """In float, not in 8 bits, which cut off what overshoots on the way: otherwise the same."""
+        bands = np.array(load_image("coffee"), np.float32) / 255
+        six = np.concatenate([bands, bands[..., ::-1]], -1)
+        recipe = Preprocessing(size=64, mean=(0.45,) * 6, std=(0.2,) * 6)
+        found, wanted = recipe(six), Preprocessing(size=64, mean=(0.45,) * 3, std=(0.2,) * 3)("coffee")
+        assert found.shape == (1, 6, 64, 64)
+        assert (found[:, :3] - wanted).abs().mean() < 0.01 and torch.equal(found[:, 3:], found[:, :3].flip(1))
+        assert recipe.to_display(six).size == (64, 64)
+        assert Preprocessing(size=8, mean=(0.5,) * 2, std=(1.0,) * 2).to_display(np.zeros((9, 9, 2))).mode == "RGB"
+
+    @pytest.mark.parametrize("family", ["resnet18", "densenet121", "efficientnet_b0", "regnet_y_400mf", "vit_b_32"])
+    @pytest.mark.parametrize("channels", [1, 4])
+    def test_models_of_every_family_take_them(self, family, channels):
+        model = ck.build_model(family, device="meta", in_channels=channels)
+        picture = "coffee" if channels == 1 else np.random.default_rng(0).random((300, 400, 4))
+        x = ck.preprocess(picture, model)
+        assert x.shape == (1, *model.input_shape) and model(x.to("meta")).shape[0] == 1
+
+    def test_a_photograph_has_no_five_bands(self):
+        model = ck.build_model("resnet18", device="meta", in_channels=5)
+        with pytest.raises(ImageError, match="takes 5 bands"):
+            ck.preprocess("coffee", model)

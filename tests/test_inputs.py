@@ -51,7 +51,6 @@ def test_preprocess_of_a_rectangle():
     "shape, words",
     [
         ((64,), r"takes a vector, input_shape \(64,\).*torch.rand\(1, 64\)"),
-        ((1, 28, 28), "a picture of 1 channels"),
         ((3, 8, 112, 112), "a clip"),
         ((16, 32), "something else"),
     ],

@@ -17,12 +17,12 @@ from classykit.contexts import uninterrupted, verb
 from classykit.copies import copied
 from classykit.errors import ConfigError, HeadError, Interrupted, ShapeError, quoted
 from classykit.extracting.feature_source import Items
+from classykit.finding import Finding
 from classykit.heads.classy_head import ClassyHead
 from classykit.learning.absorbed import Standard
 from classykit.learning.collected import Collected, as_data, class_labels, collected
 from classykit.models.classy_model import ClassyModel
 from classykit.running.placement import Place, choose
-from classykit.seeing.finding import Finding
 from classykit.seeing.view import untrained
 from classykit.subject import subject_of
 from classykit.tables import Cell, Column, Line, Table

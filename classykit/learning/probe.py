@@ -14,11 +14,11 @@ from torch import nn
 from classykit import formats
 from classykit.contexts import verb
 from classykit.errors import ClassyKitError, ConfigError, ShapeError, quoted, warn
+from classykit.finding import Finding
 from classykit.inspecting.inspection import inspect
 from classykit.learning.collected import blocks_of, class_labels, collected
 from classykit.learning.linear import Accuracy, read_off, splits_of
 from classykit.learning.random_twin import random_twin
-from classykit.seeing.finding import Finding
 from classykit.seeing.view import untrained
 from classykit.subject import subject_of
 from classykit.tables import Cell, Column, Line, Table

@@ -77,6 +77,13 @@ class AnyNetOptions(PictureConfig):
     bn_momentum: Probability = Field(0.1, description="of every BatchNorm")
 
     @property
+    def follows(self) -> dict[str, Any]:
+        stages = self.stages
+        return {"depths": [stage.depth for stage in stages], "widths": [stage.width for stage in stages],
+                "group_widths": [stage.group_width for stage in stages],
+                "groups": [stage.groups for stage in stages]}  # fmt: skip
+
+    @property
     def stages(self) -> list[StageSpec]:
         """The stages that these keys describe; ValueError when they describe none."""
         raise NotImplementedError

@@ -29,9 +29,6 @@ from classykit.models.taps import Reading, Tap, Taps
 from classykit.nested import Inputs, mapped
 from classykit.wrapped import unwrapped
 
-#: keys that ClassyVision's models took and did nothing with
-IGNORED = ("num_classes", "freeze_trunk")
-
 
 class ClassyModel(nn.Module):
     """Base class of backbones: an ordinary module whose ``forward(x)`` is the trunk's pass.
@@ -59,6 +56,8 @@ class ClassyModel(nn.Module):
     """
 
     Config: ClassVar[type[Config] | None] = None
+    #: keys of ClassyVision's configs that no family does anything with
+    ignored: ClassVar[tuple[str, ...]] = ("num_classes", "freeze_trunk")
     #: whether it needs a size that no single required key of its Config tells
     needs_size: ClassVar[bool] = False
     #: (regular expression, template) of block names and what they are called where there is little room
@@ -78,6 +77,7 @@ class ClassyModel(nn.Module):
         self._hooks: list[Any] = []
         self._set_aside: list[tuple[nn.Module, Any]] = []  # modules that were compiled in place, and their code
         self._description: dict[str, Any] = {}
+        self._completed: dict[str, Any] = {}
         self.preprocessing: Any = None  # how a picture becomes an input; comes with trained weights
         self.labels: list[str] | None = None  # names of the classes; likewise
         self.weights: str | None = None  # where the trained weights come from; None: untrained
@@ -108,7 +108,7 @@ class ClassyModel(nn.Module):
             return model
 
         if cls.Config is not None:
-            keys = without_ignored(cls.Config, keys, str(config.get("name", cls.__name__)), *IGNORED)
+            keys = without_ignored(cls.Config, keys, str(config.get("name", cls.__name__)), *cls.ignored)
             # without weights first, heads and all: nothing is allocated for a bad config
             refuse_what_cannot_fit(build, str(config.get("name", cls.__name__)))
         return build()
@@ -167,10 +167,11 @@ class ClassyModel(nn.Module):
     def _read(self, values: Mapping[str, Any]) -> Any:
         """Validate a family's keys; called first in a family's constructor."""
         kind = self.Config or Config
-        values = without_ignored(kind, dict(values), type(self).__name__, *IGNORED)
+        values = without_ignored(kind, dict(values), type(self).__name__, *self.ignored)
         read = read_config(kind, values, type(self).__name__)
         ClassyModel.__init__(self)
         self._description = copy.deepcopy({"name": type(self).__name__.lower(), **values})
+        self._completed = read.completed()
         return read
 
     @property
@@ -182,6 +183,11 @@ class ClassyModel(nn.Module):
                 {**head.config, "fork_block": block} for block, heads in self.get_heads().items() for head in heads
             ]
         return config
+
+    @property
+    def full_config(self) -> dict[str, Any]:
+        """`config` with nothing left out: every key of the family, with the value in use. A copy."""
+        return copy.deepcopy({"name": self._description.get("name"), **self._completed, **self.config})
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -22,9 +22,6 @@ class DenseNetConfig(PictureConfig):
     """Config of `DenseNet`."""
 
     num_blocks: Depths = Field(description="dense layers at each resolution, e.g. [6, 12, 24, 16]")
-    num_classes: PositiveInt | None = Field(
-        None, description="without effect, known because ClassyVision's configs have it: the classifier is a head"
-    )
     init_planes: PositiveInt = Field(64, description="channels of the stem")
     growth_rate: PositiveInt = Field(32, description="channels that each dense layer adds to those it was given")
     expansion: PositiveInt = Field(4, description="a dense layer's inner channels, in growth rates")
@@ -32,6 +29,15 @@ class DenseNetConfig(PictureConfig):
     final_bn_relu: Flag = Field(True, description="end the trunk with BatchNorm and ReLU")
     use_se: Flag = Field(False, description="squeeze-and-excitation in every dense layer")
     se_reduction_ratio: PositiveInt = Field(16, description="its reduction of channels")
+
+    @property
+    def follows(self) -> dict[str, Any]:
+        channels, stages = self.init_planes, []
+        for i, layers in enumerate(self.num_blocks):
+            channels += layers * self.growth_rate
+            stages.append(channels)  # at the end of the stage, before the transition halves them
+            channels = channels // 2 if i < len(self.num_blocks) - 1 else channels
+        return {"channels": stages, "depths": list(self.num_blocks)}
 
     @model_validator(mode="after")
     def _fits(self) -> DenseNetConfig:

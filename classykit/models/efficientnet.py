@@ -64,7 +64,10 @@ class ScalingConfig(Config):
 
 
 class EfficientNetConfig(PictureConfig):
-    """Config of `EfficientNet`. Give model_name, or model_params, which wins when both are there."""
+    """Config of `EfficientNet`. Give model_name, or model_params, which wins when both are there.
+
+    Each number of a scaling can be turned by its own name, too: ``model_name="B0", width_coefficient=1.4``.
+    """
 
     model_name: Literal["B0", "B1", "B2", "B3", "B4", "B5", "B6", "B7"] | None = Field(
         None, description="a scaling of the paper"
@@ -72,6 +75,10 @@ class EfficientNetConfig(PictureConfig):
     model_params: ScalingConfig | None = Field(
         None, description="a scaling of one's own: width_coefficient, depth_coefficient, resolution, dropout_rate"
     )
+    width_coefficient: Coefficient | None = Field(None, description="multiplies channels; left out: the scaling's")
+    depth_coefficient: Coefficient | None = Field(None, description="multiplies repeats; left out: the scaling's")
+    resolution: PositiveInt | None = Field(None, description="side of the input, px; left out: the scaling's")
+    dropout_rate: Probability | None = Field(None, description="before the classifier; left out: the scaling's")
     num_classes: PositiveInt = Field(1000, description="outputs of the classifier")
     bn_momentum: Probability = Field(0.01, description="of every BatchNorm")
     bn_epsilon: PositiveFloat = Field(1e-3, description="of every BatchNorm")
@@ -91,16 +98,28 @@ class EfficientNetConfig(PictureConfig):
 
     @model_validator(mode="after")
     def _has_scaling(self) -> EfficientNetConfig:
-        if self.model_name is None and self.model_params is None:
+        own = [getattr(self, key) is not None for key in ScalingConfig.model_fields]
+        if self.model_name is None and self.model_params is None and not all(own):
             raise ValueError('one of model_name ("B0" ... "B7") and model_params is required')
         return self
 
     @property
     def scaling(self) -> ScalingConfig:
-        """The scaling that is meant."""
-        if self.model_params is not None:
-            return self.model_params
-        return _scaling(SCALES[self.model_name])
+        """The scaling that is meant: that of model_params, else of model_name, with what is given by its own name."""
+        of_name = _scaling(SCALES[self.model_name]) if self.model_name is not None else None
+        base = self.model_params or of_name
+        given = {key: getattr(self, key) for key in ScalingConfig.model_fields if getattr(self, key) is not None}
+        return ScalingConfig(**given) if base is None else base.model_copy(update=given)
+
+    def completed(self) -> dict[str, Any]:
+        return super().completed() | self.scaling.model_dump()
+
+    @property
+    def follows(self) -> dict[str, Any]:
+        stages = range(len(STAGES))
+        return {"channels": [self.channels(STAGES[s].out_channels) for s in stages],
+                "repeats": [self.repeats(s) for s in stages], "kernels": [STAGES[s].kernel for s in stages],
+                "strides": [STAGES[s].stride for s in stages]}  # fmt: skip
 
     def channels(self, n: int) -> int:
         """Scale a number of channels: the nearest multiple of the divisor, never over 10 % down."""

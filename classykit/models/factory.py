@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from classykit.configs import ATTACH, CLASSES
 from classykit.errors import ClassyKitError, ConfigError, first_line, quoted
 from classykit.meta import weightless
 from classykit.registry import Registry
@@ -65,6 +66,16 @@ def _on(device: str | torch.device | None) -> Any:
     except (RuntimeError, TypeError, ValueError):
         raise ConfigError(f'device is "meta", "cpu", "cuda", "cuda:1" or the like, not {quoted(device)}.') from None
     return weightless() if found.type == "meta" else found
+
+
+def _refuse_idle(entry: ModelEntry, overrides: Mapping[str, Any], name: str) -> None:
+    """Raise ConfigError for a keyword that would do nothing: whoever writes it wants something."""
+    kind = entry.cls.Config
+    idle = () if kind is None else (*kind.ignored, *entry.cls.ignored)
+    for key in overrides:
+        if kind is not None and key in idle and key not in kind.model_fields:
+            instead = f": {ATTACH.format(classes=quoted(overrides[key]))}" if key == CLASSES else ""
+            raise ConfigError(f"{name}: {key} does nothing here{instead or ', leave it out'}.")
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -125,6 +136,7 @@ def build_model(
         raise ConfigError(f"A config holds plain values, and this one cannot be copied: {first_line(error)}") from None
     name = given["name"]
     entry = MODELS[name]
+    _refuse_idle(entry, overrides, name)
     with _on(device):
         try:
             model = entry.cls.from_config({**entry.defaults, **given})

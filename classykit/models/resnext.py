@@ -52,6 +52,14 @@ class ResNeXtConfig(PictureConfig):
         """``reduction`` with its default filled in."""
         return self.reduction or (1 if self.basic_layer else 4)
 
+    def completed(self) -> dict[str, Any]:
+        return super().completed() | {"basic_layer": self.basic, "reduction": self.reduction_in_use}
+
+    @property
+    def follows(self) -> dict[str, Any]:
+        widths = [self.init_planes * self.reduction_in_use * 2**s for s in range(len(self.num_blocks))]
+        return {"widths": widths, "depths": list(self.num_blocks)}
+
     @model_validator(mode="after")
     def _se_fits(self) -> ResNeXtConfig:
         first = self.init_planes * self.reduction_in_use

@@ -30,6 +30,13 @@ Side = Annotated[int, Field(strict=True, gt=0, le=2**14)]  # of a clip, in pixel
 Small = Annotated[int, Field(strict=True, gt=0, lt=64)]  # a kernel or a stride
 
 
+#: what is meant where a key is left out: in the first stage, and in those after it
+_LEFT_OUT: dict[str, tuple[Any, Any]] = {
+    "stage_temporal_kernel_basis": ([3], [3]), "temporal_conv_1x1": (False, False), "stage_temporal_stride": (1, 2),
+    "stage_spatial_stride": (1, 2),
+}  # fmt: skip
+
+
 class ResNeXt3DConfig(Config):
     """Config of `ResNeXt3D`. What is given for each stage has as many entries as ``num_blocks``."""
 
@@ -72,21 +79,24 @@ class ResNeXt3DConfig(Config):
     num_groups: PositiveInt = Field(1, description="groups of the convolutions, of a bottleneck's second one")
     width_per_group: PositiveInt = Field(64, description="channels a group in the first stage's bottlenecks")
     zero_init_residual_transform: Flag = Field(False, description="start each residual branch at zero")
-    num_classes: PositiveInt | None = Field(
-        None, description="unused, heads have their own; ClassyVision's configs give it"
-    )
 
     def for_each_stage(self, key: str, first: Any, later: Any) -> list[Any]:
         """The values of ``key``, with its default filled in."""
         given = getattr(self, key)
         return [first, *[later] * (len(self.num_blocks) - 1)] if given is None else given
 
+    def completed(self) -> dict[str, Any]:
+        stages = {key: self.for_each_stage(key, *values) for key, values in _LEFT_OUT.items()}
+        return super().completed() | stages
+
+    @property
+    def follows(self) -> dict[str, Any]:
+        return {"channels": [self.stage_planes * 2**s for s in range(len(self.num_blocks))],
+                "depths": list(self.num_blocks)}  # fmt: skip
+
     def plans(self) -> list[list[BlockPlan]]:
         """The sizes of every block, by stage."""
-        kernels = self.for_each_stage("stage_temporal_kernel_basis", [3], [3])
-        conv_1x1 = self.for_each_stage("temporal_conv_1x1", False, False)
-        temporal = self.for_each_stage("stage_temporal_stride", 1, 2)
-        spatial = self.for_each_stage("stage_spatial_stride", 1, 2)
+        kernels, conv_1x1, temporal, spatial = (self.for_each_stage(key, *_LEFT_OUT[key]) for key in _LEFT_OUT)
         stages, in_planes = [], self.stem_planes
         for s, depth in enumerate(self.num_blocks):
             planes, stage = self.stage_planes * 2**s, []
@@ -110,14 +120,19 @@ class ResNeXt3DConfig(Config):
     @model_validator(mode="after")
     def _fits(self) -> ResNeXt3DConfig:
         stages = len(self.num_blocks)
-        keys = ("stage_temporal_kernel_basis", "temporal_conv_1x1", "stage_temporal_stride", "stage_spatial_stride")
-        for key in keys:
+        for key in _LEFT_OUT:
             given = getattr(self, key)
             if given is not None and len(given) != stages:
                 raise ValueError(
                     f"{key} = {given} has {len(given)} entries, num_blocks = {self.num_blocks} has {stages}: "
                     f"give one for each stage, or leave {key} out"
                 )
+        kernels = {kernel for basis in self.stage_temporal_kernel_basis or () for kernel in basis}
+        if "bottleneck" not in self.residual_transformation_type and kernels - {3}:
+            raise ValueError(
+                f"stage_temporal_kernel_basis = {self.stage_temporal_kernel_basis} has no effect: the blocks of "
+                f"{self.residual_transformation_type} have temporal kernels of 3; leave it out, or choose a bottleneck"
+            )
         for plan in (plan for stage in self.plans() for plan in stage):
             if "bottleneck" in self.residual_transformation_type and plan.temporal_kernel % 2 == 0:
                 raise ValueError(

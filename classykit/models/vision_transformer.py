@@ -52,6 +52,12 @@ class VisionTransformerConfig(PictureConfig):
         None, description="convolutions in place of the patch embedding: {kernel, stride, out_channels} each"
     )
 
+    @property
+    def follows(self) -> dict[str, Any]:
+        side = self.image_size // self.patch_size
+        before = 1 if self.classifier == "token" else 0
+        return {"patches": [side, side], "tokens": side * side + before, "head_dim": self.hidden_dim // self.num_heads}
+
     @model_validator(mode="after")
     def _divides(self) -> VisionTransformerConfig:
         if self.image_size % self.patch_size:

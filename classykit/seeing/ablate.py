@@ -13,11 +13,11 @@ from torch import nn
 from classykit.contexts import verb
 from classykit.errors import BlockError, ClassyKitError, ConfigError, quoted
 from classykit.features import TOKENS, Features, main_tensor
+from classykit.finding import Finding
 from classykit.harmless import harmless
 from classykit.hooks import hooks
 from classykit.nested import Inputs, mapped, parts_of, rebuilt
 from classykit.running.recording import passed
-from classykit.seeing.finding import Finding
 from classykit.seeing.scores import as_scores
 from classykit.seeing.view import untrained_heads, view
 from classykit.subject import block_paths, refuse_blocks_that_did_not_run

@@ -11,8 +11,8 @@ from torch import nn
 
 from classykit.contexts import verb
 from classykit.errors import BlockError, ConfigError, quoted
+from classykit.finding import Finding
 from classykit.running.recording import passed
-from classykit.seeing.finding import Finding
 from classykit.seeing.view import view
 from classykit.seeing.watching import Watch, watching
 from classykit.subject import block_paths, refuse_blocks_that_did_not_run

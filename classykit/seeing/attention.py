@@ -13,11 +13,11 @@ from torch import nn
 from classykit.contexts import verb
 from classykit.errors import BlockError, ConfigError, quoted, suggest
 from classykit.features import patch_grid
+from classykit.finding import Finding
 from classykit.models.classy_model import Adapter, ClassyModel
 from classykit.nested import Inputs
 from classykit.running.recording import passed
 from classykit.seeing.attention_watch import AttentionWatch, Caught
-from classykit.seeing.finding import Finding
 from classykit.seeing.view import View, view
 from classykit.seeing.watching import watching
 from classykit.subject import block_list, block_paths

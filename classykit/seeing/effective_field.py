@@ -11,10 +11,10 @@ from torch import nn
 from classykit.contexts import verb
 from classykit.errors import BlockError, ClassyKitError, ShapeError, quoted
 from classykit.features import as_maps
+from classykit.finding import Finding
 from classykit.inspecting.inspection import inspect
 from classykit.inspecting.receptive.receptive_field import ReceptiveField
 from classykit.running.recording import record
-from classykit.seeing.finding import Finding
 from classykit.seeing.view import View, view
 from classykit.tables import Cell, Column, Line, Table
 

@@ -13,13 +13,13 @@ from torch import nn
 from classykit.contexts import verb
 from classykit.errors import BlockError, ClassyKitError, ConfigError, quoted
 from classykit.features import Features, as_maps, main_tensor
+from classykit.finding import Finding
 from classykit.harmless import harmless
 from classykit.hooks import hooks
 from classykit.models.classy_model import ClassyModel
 from classykit.nested import Inputs, mapped, parts_of, rebuilt
 from classykit.running.recording import record_paths
 from classykit.seeing.explainers import explained
-from classykit.seeing.finding import Finding
 from classykit.seeing.scores import chosen_scores, class_numbers, score_paths
 from classykit.seeing.view import View, untrained_heads, view
 from classykit.subject import block_list, block_paths, refuse_blocks_that_did_not_run

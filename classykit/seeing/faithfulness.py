@@ -10,8 +10,8 @@ import torch.nn.functional as F
 
 from classykit.contexts import verb
 from classykit.errors import ConfigError, ShapeError, quoted
+from classykit.finding import Finding
 from classykit.running.recording import record_paths
-from classykit.seeing.finding import Finding
 from classykit.tables import Cell, Column, Line, Table
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from torch import nn
 from classykit.contexts import verb
 from classykit.errors import BlockError, ConfigError, ShapeError, quoted
 from classykit.features import TOKENS, Features
+from classykit.finding import Finding
 from classykit.models.classy_model import ClassyModel
 from classykit.running.recording import record
-from classykit.seeing.finding import Finding
 from classykit.seeing.streamed import Pictures
 from classykit.seeing.view import untrained
 from classykit.subject import block_list, subject_of

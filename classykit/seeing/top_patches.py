@@ -12,10 +12,10 @@ from torch import nn
 from classykit.contexts import verb
 from classykit.errors import BlockError, ClassyKitError, ConfigError, quoted
 from classykit.features import as_maps
+from classykit.finding import Finding
 from classykit.inspecting.inspection import inspect
 from classykit.inspecting.receptive.receptive_field import ReceptiveField
 from classykit.running.recording import record
-from classykit.seeing.finding import Finding
 from classykit.seeing.streamed import Pictures
 from classykit.seeing.view import shown, untrained
 from classykit.subject import subject_of

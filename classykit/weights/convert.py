@@ -47,7 +47,8 @@ def convert_module(name: str, source: nn.Module) -> ClassyModel:
     if layout.head is not None and head is None:
         raise WeightsError(f"This {where} has no classifier, so there are no logits to keep: build it with one.")
     classifiers = [m for m in (model if head is None else head).modules() if isinstance(m, nn.Linear)][-1:]
-    model.preprocessing = preprocessing_of(source)
+    found = preprocessing_of(source)
+    model.preprocessing = found and found.for_channels(model.input_shape[0])
     _compare(model, source, (classifiers[0], source.get_submodule(layout.classifier)), what)
     return model
 

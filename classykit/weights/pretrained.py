@@ -13,6 +13,7 @@ from classykit.errors import WeightsError, quoted, suggest
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import MODELS
 from classykit.weights.convert import convert_module
+from classykit.weights.grey import in_grey
 from classykit.weights.hub import load_local, load_torchvision
 from classykit.weights.packaged import is_available, load_packaged, packaged_weights
 from classykit.weights.timm_hub import load_timm
@@ -31,6 +32,7 @@ def load_pretrained(
     *,
     weights: str | None = None,
     which: str | None = None,
+    in_channels: int | None = None,
 ) -> ClassyModel:
     """A model with trained weights, in eval mode.
 
@@ -57,6 +59,9 @@ def load_pretrained(
             Default: the library's default.
         which: "raw" or "averaged", of a file that has both; or the key under which the weights lie. Default: the
             averaged ones, which a warning says.
+        in_channels: 1 for grey pictures, of weights that were trained on colours: the first layer's kernels are summed
+            over them, and ``weights`` says so. For a grey picture that is what the colours would give, up to their
+            different means and spreads. Default: as many as the weights have.
 
     Returns:
         A model that carries ``preprocessing`` (so that `classykit.preprocess` does the right thing), ``labels``
@@ -85,11 +90,18 @@ def load_pretrained(
         raise WeightsError(f'weights = {quoted(weights)} goes with source="torchvision" or source="timm".')
     if which is not None and (source is None or of_library or isinstance(source, nn.Module)):
         raise WeightsError(f"which = {quoted(which)} goes with the path of a file.")
+    model = _loaded(name, source, weights, which)
+    return model if in_channels is None else in_grey(model, in_channels)
+
+
+def _loaded(
+    name: str, source: nn.Module | str | os.PathLike[str] | None, weights: str | None, which: str | None
+) -> ClassyModel:
     if isinstance(source, nn.Module):
         return convert_module(name, unwrapped(source))
     if source is None:
         return _packaged(name)
-    if of_library:
+    if isinstance(source, str) and source in ("torchvision", "timm"):
         return (load_torchvision if source == "torchvision" else load_timm)(name, weights)
     if isinstance(source, str) and source == "classyvision":
         raise WeightsError(

@@ -130,7 +130,6 @@ def test_small_input():
         ({"init_planes": 0}, "'init_planes' = 0"),
         ({"growth_rate": "32"}, "growth_rate"),
         ({"expansion": 2.0}, "expansion"),
-        ({"num_classes": -1}, "num_classes"),
         ({"small_input": 1}, "small_input"),
         ({"final_bn_relu": "no"}, "final_bn_relu"),
         ({"use_se": True}, "se_reduction_ratio = 16 leaves no channel of growth_rate = 4; use at most 4"),
@@ -156,7 +155,7 @@ def test_nothing_is_built_before_the_config_is_checked():
 
 def test_a_named_model_takes_every_key_of_its_family():
     keys = {
-        "num_blocks": [1, 2], "num_classes": 3, "init_planes": 6, "growth_rate": 4, "expansion": 2, "small_input": True,
+        "num_blocks": [1, 2], "init_planes": 6, "growth_rate": 4, "expansion": 2, "small_input": True,
         "final_bn_relu": False, "use_se": True, "se_reduction_ratio": 2, "in_channels": 2,
     }  # fmt: skip
     assert keys.keys() == DenseNet.Config.model_fields.keys()

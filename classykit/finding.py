@@ -1,10 +1,10 @@
-"""What the results of `classykit.seeing` share: a text, an HTML form, and the notes that go with them."""
+"""What results share: a text, an HTML form, and the notes that go with them."""
 
 from __future__ import annotations
 
 import html
 
-from classykit.tables import Table, framed, said
+from classykit.tables import Table, framed, said, terminal_width
 
 
 class Finding:
@@ -22,7 +22,8 @@ class Finding:
 
     def __str__(self) -> str:
         table = self.table()
-        return "\n".join([self.heading(), *(table.to_text() if table else ()), *(f"{note}." for note in self.notes)])
+        rows = table.fitted(terminal_width()).to_text() if table else ()
+        return "\n".join([self.heading(), *rows, *(f"{note}." for note in self.notes)])
 
     __repr__ = __str__
 

@@ -1,6 +1,6 @@
-"""classykit.seeing.finding: a text, an HTML form, and notes; what comes from a model is escaped."""
+"""classykit.finding: a text, an HTML form, and notes; what comes from a model is escaped."""
 
-from classykit.seeing.finding import Finding
+from classykit.finding import Finding
 from classykit.tables import Cell, Column, Line, Table
 
 
