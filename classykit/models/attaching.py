@@ -13,7 +13,7 @@ from torch import nn
 from classykit.configs import without_ignored
 from classykit.contexts import verb
 from classykit.errors import BlockError, ClassyKitError, ConfigError, HeadError, first_line, quoted, warn
-from classykit.features import IN_WORDS, Features, main_tensor, shape_text
+from classykit.features import IN_WORDS, TOKENS, Features, main_tensor, patch_grid, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
 from classykit.memory import refuse_weights_of
 from classykit.meta import dtype_of, meta_twin, weightless
@@ -92,7 +92,7 @@ def heads_fitted(
             raise ConfigError(f"A head is a ClassyHead or a head's config, not {quoted(head)}.")
         build = None
         if not isinstance(head, ClassyHead):
-            kind, keys = _completed(head, block, features, output)
+            kind, keys = _completed(head, block, features, output, model.input_shape)
             build = partial(_build, model, kind, keys, device)
             if kind.Config is None:  # one's own, whose constructor may do anything: it runs once
                 head, build = build(), None
@@ -114,7 +114,7 @@ def heads_fitted(
 
 
 def _completed(
-    config: Mapping[str, Any], block: str, features: Features | None, output: Any
+    config: Mapping[str, Any], block: str, features: Features | None, output: Any, input_shape: tuple[int, ...]
 ) -> tuple[type[ClassyHead], dict[str, Any]]:
     """The head's class, and its config with what the block settles (``in_plane``)."""
     if not all(isinstance(key, str) for key in config):
@@ -128,10 +128,25 @@ def _completed(
         _refuse_misfit(kind, keys.get("unique_id"), block, features)
         for key, value in kind.keys_for(features).items():
             keys.setdefault(key, value)
+        if kind.Config is not None and "before" in kind.Config.model_fields:
+            _tell_tokens(keys, block, features, input_shape)
     elif "in_plane" not in keys and kind.Config is not None and "in_plane" in kind.Config.model_fields:
         gave = "its shapes cannot be worked out beforehand" if output is None else f"it gives {_say(output)}"
         raise HeadError(f"in_plane cannot be inferred for head {quoted(keys.get('unique_id'))} at {block}: {gave}.")
     return kind, keys
+
+
+def _tell_tokens(keys: dict[str, Any], block: str, features: Features, input_shape: tuple[int, ...]) -> None:
+    """Which tokens are no patches, for a head that wants to know; HeadError where it asks for one that is not there."""
+    size = (input_shape[1], input_shape[2]) if len(input_shape) == 3 else None
+    before = patch_grid(features.shape[0], size)[1] if features.kind == TOKENS else 0
+    if before:
+        keys.setdefault("before", before)
+    elif keys.get("pool") == "class" and not keys.get("before"):
+        raise HeadError(
+            f"head {quoted(keys.get('unique_id'))} wants the class token, and {block} gives {_kind_words(features)} "
+            f'without one before the patches: leave out pool="class".'
+        )
 
 
 def _build(model: ClassyModel, kind: type[ClassyHead], keys: Mapping[str, Any], device: torch.device) -> ClassyHead:
