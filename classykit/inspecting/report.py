@@ -44,7 +44,10 @@ class BlockInfo:
             number, or one an axis, (H, W), where these differ; None without a map.
         params: parameters, each counted once in the whole model.
         macs: multiply-accumulates of matrix products and convolutions; FLOPs are twice that. Counted.
-        activations, activation_bytes: elements and bytes of all tensors that its operations write. Counted.
+        activations, activation_bytes: elements and bytes of the tensors that its operations make. Views and what is
+            written in place are none; attention is one operation, which makes its output, however torch computes it
+            (weights that a model's own code makes by a softmax count). So they do not move from release to release,
+            nor from kernel to kernel. Counted.
         heads: unique_ids of the heads attached to it.
         receptive_field: which pixels of the input its output sees (a `ReceptiveField`); None when it gives no tensor,
             or the input has no spatial axes.

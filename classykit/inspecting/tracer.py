@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch._C import DispatchKey
 from torch._ops import HigherOrderOperator
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -173,8 +175,12 @@ class _Watch(TorchDispatchMode):
             with self:  # not func.decompose, which prefers what torch.compile wants
                 return func._op_dk(DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
         out = shortcuts.run(func, args, kwargs)
-        if self.paused:
-            return out
+        if not self.paused:
+            self.book(func, args, kwargs, out)
+        return out
+
+    def book(self, func: Any, args: Any, kwargs: Any, out: Any) -> None:
+        """What an operation costs, on the block that is running."""
         here = self.here
         cost = here.cost
         self.sight.follow(func, args, kwargs, out, here.site)
@@ -186,7 +192,7 @@ class _Watch(TorchDispatchMode):
             cost.macs += formula(*args, **kwargs, out_val=out) // 2
         self._claim(args, here)
         if func.is_view or func._schema.is_mutable:
-            return out
+            return
         if (
             formula is None
             and func is not shortcuts.ATTENTION
@@ -199,7 +205,6 @@ class _Watch(TorchDispatchMode):
                 numel = tensor.numel()
                 cost.activations += numel
                 cost.activation_bytes += numel * tensor.element_size()
-        return out
 
     def _claim(self, args: Any, here: BlockTrace) -> None:
         """Book the parameters that belong to no block where they are used first; apart, those of no module listed."""
@@ -209,6 +214,26 @@ class _Watch(TorchDispatchMode):
             elif isinstance(arg, nn.Parameter) and id(arg) not in self.owned and id(arg) not in self.seen_params:
                 self.seen_params.add(id(arg))
                 (here.params if id(arg) in self.listed else self.unlisted).append(arg)
+
+
+class _WholeAttention(TorchFunctionMode):
+    """Books attention as one operation where numbers are computed, too: there torch takes it apart, as it sees fit."""
+
+    def __init__(self, watch: _Watch):
+        super().__init__()
+        self.watch = watch
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is not F.scaled_dot_product_attention or self.watch.paused:
+            return func(*args, **kwargs)
+        self.watch.paused = True
+        try:
+            out = func(*args, **kwargs)
+        finally:
+            self.watch.paused = False
+        self.watch.book(shortcuts.ATTENTION, args, kwargs, out)
+        return out
 
 
 @cache
@@ -367,8 +392,9 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, 
     output, failure = None, None
     try:
         # in inference mode nothing is taken apart before it is seen: attention is one operation
-        whole = torch.inference_mode() if all(t.is_meta for t in tensors_in(x)) else torch.no_grad()
-        with torch.random.fork_rng(devices=[]), whole, watch:
+        on_meta = all(t.is_meta for t in tensors_in(x))
+        whole = torch.inference_mode() if on_meta else torch.no_grad()
+        with torch.random.fork_rng(devices=[]), whole, watch, nullcontext() if on_meta else _WholeAttention(watch):
             output = call(twin, x)
     except Exception as error:  # whatever a stranger's code raises
         failure = error

@@ -18,7 +18,7 @@ from classykit.errors import OF_BAD_INPUT, ClassyKitError, ConfigError, DeviceEr
 from classykit.harmless import harmless
 from classykit.inputs import example_of
 from classykit.inspecting.inspection import inspect, row_paths
-from classykit.inspecting.report import Inspection
+from classykit.inspecting.report import BlockInfo, Inspection
 from classykit.measuring.block_watch import Clock, MemoryWatch
 from classykit.measuring.machine import machine
 from classykit.measuring.profile_report import BlockProfile, Profile
@@ -230,4 +230,8 @@ class _Measuring:
             stage=known("stage", None),
             is_head=known("is_head", False),
             like=known("like", None),
+            traffic=None if info is None else self._traffic(info),
         )
+
+    def _traffic(self, info: BlockInfo) -> int:
+        return self.place.dtype.itemsize * (info.params + 2 * self.images * info.activations)

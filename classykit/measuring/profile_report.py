@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from classykit.errors import ConfigError, quoted
 from classykit.inspecting.report import fold_blocks
 from classykit.measuring.profile_table import to_html, to_text
 from classykit.running.placement import Place
@@ -15,6 +16,8 @@ from classykit.running.placement import Place
 if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
+
+    from classykit.measuring.roofs import Roofs
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class BlockProfile:
         peak_memory: bytes held at most while it runs, its input included, weights not. Measured.
         left: bytes of the tensors made in it that are alive when it ends: its output, unless that is written over
             its input. Measured.
+        traffic: bytes that its operations move to and from memory at least: the weights read once, each activation
+            written once and read once. Counted.
     """
 
     name: str
@@ -42,6 +47,12 @@ class BlockProfile:
     stage: int | None = None
     is_head: bool = False
     like: str | None = None
+    traffic: int | None = None
+
+    @property
+    def flops_per_byte(self) -> float | None:
+        """Arithmetic intensity: two for each multiply-accumulate, over the bytes moved."""
+        return None if self.macs is None or not self.traffic else 2 * self.macs / self.traffic
 
     @property
     def time_ms(self) -> float:
@@ -137,7 +148,8 @@ class Profile:
         block, type; calls (in a pass); time_ms (median milliseconds), time_p25_ms, time_p75_ms (quartiles),
         time_share (of the sum of all medians, 0 to 1); macs (multiply-accumulates of the batch), macs_share; gflops
         (10⁹ FLOPs a second, two for each multiply-accumulate); peak_memory_mb (held at most while it runs, weights
-        left out, in 10⁶ bytes), left_mb (made in it and alive when it ends). What is not known is missing.
+        left out, in 10⁶ bytes), left_mb (made in it and alive when it ends); flops_per_byte (of what is moved at
+        least). What is not known is missing.
         """
         import pandas as pd
 
@@ -155,14 +167,40 @@ class Profile:
                 "gflops": [None if r.macs is None else r.flops_per_s / 1e9 for r in self.rows],
                 "peak_memory_mb": [None if r.peak_memory is None else r.peak_memory / 1e6 for r in self.rows],
                 "left_mb": [None if r.left is None else r.left / 1e6 for r in self.rows],
+                "flops_per_byte": [r.flops_per_byte for r in self.rows],
             }
-        ).astype(dict.fromkeys(("macs_share", "gflops", "peak_memory_mb", "left_mb"), "float64"))
+        ).astype(dict.fromkeys(("macs_share", "gflops", "peak_memory_mb", "left_mb", "flops_per_byte"), "float64"))
 
-    def plot(self) -> Figure:
-        """Bars of time and MACs by block: a matplotlib Figure that belongs to no pyplot window."""
+    def roofs(self) -> Roofs:
+        """What the device could do at best: measured when first asked for, then remembered until the process ends."""
+        from classykit.measuring.roofs import roofs
+
+        return roofs(self.place.device, self.place.dtype)
+
+    def bound(self, row: BlockProfile) -> str:
+        """What keeps a block from being quicker, if it were as quick as it can be: "memory" or "compute".
+
+        "memory" where it does fewer FLOPs a byte than the device can while it moves one (the roofline model of
+        Williams, Waterman and Patterson, CACM 2009); "" where its MACs are not known. A block far below the roof is
+        bound by neither, but by the time that it takes to start operations.
+        """
+        if row.flops_per_byte is None:
+            return ""
+        return "memory" if row.flops_per_byte < self.roofs().ridge else "compute"
+
+    def plot(self, what: str = "bars") -> Figure:
+        """Draw it: a matplotlib Figure that belongs to no pyplot window.
+
+        ``what``: "bars" of time and MACs by block, or "roofline": FLOPs a second of each block against its FLOPs a
+        byte, below what the device can do.
+        """
         from classykit.plots.profile import profile_bars
+        from classykit.plots.roofline import roofline
 
-        return profile_bars(self)
+        draw = {"bars": profile_bars, "roofline": roofline}
+        if not isinstance(what, str) or what not in draw:
+            raise ConfigError(f'what is "bars" or "roofline", not {quoted(what)}.')
+        return draw[what](self)
 
     def __str__(self) -> str:
         return to_text(self)

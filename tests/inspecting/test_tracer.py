@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import classykit as ck
@@ -251,3 +252,47 @@ def test_modules_in_a_plain_list_are_said():
     assert found.macs == 100 * 8 * 27 + 64 * 8 * 72 + 36 * 8 * 72 + 36 * 8 * 8
     assert "uses 1.17 k parameters that it does not list" in found.note and "nn.ModuleList" in found.note
     assert ck.inspect(nn.Sequential(nn.Conv2d(3, 8, 3), *model.hidden), (3, 12, 12)).note == ""
+
+
+class TestActivationsDoNotMove:
+    """Attention is one operation, fused or taken apart, on meta and where numbers are computed."""
+
+    class ReadsNumbers(nn.Module):
+        def __init__(self, model):
+            super().__init__()
+            self.model = model
+
+        def forward(self, x):
+            y = self.model(x)
+            return y if float(y.sum()) < 1e9 else -y
+
+    @pytest.fixture
+    def vit(self):
+        return ck.build_model(
+            "vision_transformer", image_size=64, patch_size=8, num_layers=2, num_heads=2, hidden_dim=16, mlp_dim=32
+        ).eval()
+
+    @pytest.mark.parametrize("kernel", ["MATH", "FLASH_ATTENTION", "EFFICIENT_ATTENTION"])
+    @pytest.mark.parametrize("reads", [False, True])
+    def test_over_kernels(self, vit, kernel, reads):
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        wanted = ck.inspect(vit)
+        model = self.ReadsNumbers(vit) if reads else vit
+        ck.clear_cache()
+        with sdpa_kernel(getattr(SDPBackend, kernel)):
+            found = ck.inspect(model, (3, 64, 64))
+        extra = 1 if reads else 0  # what it reads
+        assert found.macs == wanted.macs
+        assert abs(found.activation_bytes - wanted.activation_bytes) <= 64 * extra
+
+    def test_of_a_layer_by_hand(self):
+        """Queries, keys and values of 3 × 5 × 8 in, as many out: nothing of 5 × 5 counts."""
+
+        class Attends(nn.Module):
+            def forward(self, x):
+                return F.scaled_dot_product_attention(x, x, x)
+
+        found = ck.inspect(nn.Sequential(Attends()), (3, 5, 8))
+        assert sum(b.activations for b in found.blocks) == 3 * 5 * 8
+        assert found.macs == 2 * 3 * 5 * 5 * 8

@@ -265,6 +265,7 @@ def test_models_without_such_heads(digits):
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu(net, digits):
     x, y = digits
     fit = ck.fit_heads(net, x, targets(y), epochs=8, progress=False)
