@@ -29,6 +29,7 @@ def compare(
     batch_size: int | None = None,
     example: Any = None,
     names: Iterable[str] | None = None,
+    classifier: bool | Mapping[str, bool] | None = None,
 ) -> Comparison:
     """Models side by side: totals, differences in per cent, blocks aligned by stage, and who fits a budget.
 
@@ -41,6 +42,8 @@ def compare(
             by name. Default: as given.
         input_shape, batch_size, example: as for `inspect`. By default each model gets an input of its own shape:
             figures of models with different inputs are compared as they are.
+        classifier: whether classifiers, a trunk's own or a head's, are counted: True, False, or {name: True or False}.
+            Default: like with like, of all models where each has one, else of none. Rows say which it is.
         names: what to call them, one a model. Default: their own names; models of the same name get a suffix, which
             says how their configs differ where that is short.
 
@@ -49,7 +52,7 @@ def compare(
 
     >>> c = compare(["resnet18", "efficientnet_b0"], budget={"params": 6e6, "macs": 1e9})
     >>> print(c)
-    2 models, input 3×224×224; differences are to resnet18
+    2 models, trunks alone, input 3×224×224; differences are to resnet18
     budget: params ≤ 6 M, MACs ≤ 1 G; 1 of 2 fits
     ...
     """
@@ -68,7 +71,8 @@ def compare(
         reasons = "\n".join(f"  {n}: {why}" for n, why in [*failed.items()][:5])
         more = f"\n  … and {len(failed) - 5} more" if len(failed) > 5 else ""
         raise ConfigError(f"None of the {len(failed)} models can be inspected:\n{reasons}{more}") from last
-    comparison = Comparison(inspections, failed, _baseline(baseline, inspections, failed), budget or {})
+    counted = _counted(classifier, inspections)
+    comparison = Comparison(inspections, failed, _baseline(baseline, inspections, failed), budget or {}, counted)
     return comparison if sort is None else _sorted(comparison, sort)
 
 
@@ -170,6 +174,20 @@ def _differences(subjects: list[Subject]) -> list[str]:
     return [w if len(w) <= 40 and words.count(w) == 1 else "" for w in words]
 
 
+def _counted(classifier: Any, inspections: Mapping[str, Inspection]) -> dict[str, bool]:
+    """{name: whether its classifier is counted}"""
+    if classifier is None:
+        classifier = all(inspection.classifier for inspection in inspections.values())
+    if isinstance(classifier, bool):
+        return dict.fromkeys(inspections, classifier)
+    if not isinstance(classifier, Mapping) or not all(isinstance(value, bool) for value in classifier.values()):
+        raise ConfigError(f"classifier is True, False or {{name: True or False}}, not {quoted(classifier)}.")
+    for name in classifier:
+        if name not in inspections:
+            raise ConfigError(f"No compared model is called {quoted(name)}.{suggest(str(name), inspections)}")
+    return {name: classifier.get(name, True) for name in inspections}
+
+
 def _baseline(baseline: Any, inspections: Mapping[str, Any], failed: Mapping[str, str]) -> str:
     if baseline is None:
         return next(iter(inspections))
@@ -191,7 +209,8 @@ def _sorted(comparison: Comparison, sort: str) -> Comparison:
         known = sorted((n for n in figures if figures[n] is not None), key=lambda n: figures[n], reverse=down)
         names = known + [n for n in figures if figures[n] is None]
     ordered = Comparison(
-        {n: comparison.inspections[n] for n in names}, comparison.failed, comparison.baseline, comparison.budget
-    )
+        {n: comparison.whole[n] for n in names}, comparison.failed, comparison.baseline, comparison.budget,
+        comparison.counted,
+    )  # fmt: skip
     ordered._memory = comparison._memory
     return ordered

@@ -27,7 +27,9 @@ class Comparison:
 
     Attributes:
         names: what the models are called here, in the order of the table; each name once.
-        inspections: {name: Inspection}, in the same order.
+        inspections: {name: Inspection} of what is counted, in the same order.
+        whole: {name: Inspection} of all of each model.
+        counted: {name: whether its classifier is counted}.
         failed: {name: why} of the models that could not be inspected; they are in no figure.
         baseline: the name of the model that the differences are to.
         budget: {figure: limit}; empty when none was given.
@@ -39,8 +41,11 @@ class Comparison:
         failed: Mapping[str, str],
         baseline: str,
         budget: Mapping[str, float],
+        counted: Mapping[str, bool] | None = None,
     ):
-        self.inspections = dict(inspections)
+        self.whole = dict(inspections)
+        self.counted = dict(counted or dict.fromkeys(inspections, True))
+        self.inspections = {n: i if self.counted[n] else i.without_classifier() for n, i in self.whole.items()}
         self.names = tuple(self.inspections)
         self.failed = dict(failed)
         self.baseline = baseline
@@ -68,10 +73,15 @@ class Comparison:
             return getattr(inspection, column)
         if name not in self._memory:
             try:
-                self._memory[name] = inspection.peak_memory().total
+                classifier = self.whole[name].param_bytes - inspection.param_bytes
+                self._memory[name] = inspection.peak_memory().total - classifier
             except ClassyKitError:  # it had to be run on real numbers, which no pass on the meta device can be
                 self._memory[name] = None
         return self._memory[name]
+
+    def part(self, name: str) -> str:
+        """What of a model is counted: "with classifier", or "trunk"."""
+        return "with classifier" if self.inspections[name].classifier else "trunk"
 
     def difference(self, name: str, column: str) -> float | None:
         """By how much a figure differs from the baseline's, in per cent of that; None where that is zero or unknown.
@@ -122,7 +132,8 @@ class Comparison:
     def to_pandas(self) -> pandas.DataFrame:
         """A row a model, those that failed last, with these columns:
 
-        model; input (shape of one input, without the batch); params (elements), macs (multiply-accumulates), flops
+        model; part ("with classifier" or "trunk"); input (shape of one input, without the batch); params (elements),
+        macs (multiply-accumulates), flops
         (2 × macs), activations (elements written), param_bytes, activation_bytes (bytes), blocks (number, heads left
         out), all for the whole batch; memory (bytes, peak of inference) if it was sorted by or is in the budget;
         for each of these figures ``FIGURE_diff_percent``, the difference to the baseline in per cent of the baseline;
@@ -145,6 +156,7 @@ class Comparison:
 
         table: dict[str, Any] = {
             "model": names,
+            "part": of_all(self.part),
             "input": of_all(lambda n: shape_text(self.inspections[n].input_shape)),
         }
         for c in columns:

@@ -77,6 +77,8 @@ def title(comparison: Comparison, differences: bool = True) -> str:
     """How many models, on what input, and what the differences are to where some are shown."""
     number = len(comparison) + len(comparison.failed)
     text = "1 model" if number == 1 else f"{number} models"
+    if len(comparison) > 1 and not differing_parts(comparison):
+        text += f", {'trunks alone' if comparison.part(comparison.names[0]) == 'trunk' else 'with classifiers'}"
     if not differing_inputs(comparison):
         text += f", input {shape_text(comparison[comparison.names[0]].input_shape)}"
     batch = comparison[comparison.names[0]].batch_size
@@ -101,6 +103,11 @@ def differing_inputs(comparison: Comparison) -> bool:
     return len({i.input_shape for i in comparison.inspections.values()}) > 1
 
 
+def differing_parts(comparison: Comparison) -> bool:
+    """Whether some are counted with a classifier, and some without."""
+    return len({comparison.part(name) for name in comparison.names}) > 1
+
+
 def table(comparison: Comparison, names: list[str], most: int = 2) -> Table:
     """The models called so, with what there is to tell of them; ``most`` figures beyond the budget are named."""
     several = len(comparison) > 1
@@ -108,6 +115,10 @@ def table(comparison: Comparison, names: list[str], most: int = 2) -> Table:
     largest = {c: max((comparison.figure(n, c) or 0 for n in names), default=0) or 1 for c in figures}
     columns = [Column("model")]
     cells = [[_name(comparison, n)] for n in names]
+    if differing_parts(comparison):
+        columns.append(Column("counted"))
+        for row, name in zip(cells, names, strict=True):
+            row.append(Cell(comparison.part(name)))
 
     def add(column: Column, of: Callable[[str], Cell]) -> None:
         columns.append(column)

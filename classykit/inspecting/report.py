@@ -8,7 +8,7 @@ import math
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
@@ -122,6 +122,17 @@ class Failure:
         return f"failed in {where}: {self.layer}.{expected} {self.reason}{source}"
 
 
+_CLASSIFIERS = ("classifier", "fc", "head", "heads", "last_linear", "logits")
+
+
+def _classifies(block: BlockInfo) -> bool:
+    """Whether a block at the end of a trunk makes one vector of another, or of a map under a classifier's name."""
+    is_vector = [
+        shape is not None and all(n == 1 for n in shape[1:]) for shape in (block.input_shape, block.output_shape)
+    ]
+    return is_vector[1] and (is_vector[0] or block.name.rsplit(".", 1)[-1] in _CLASSIFIERS)
+
+
 @dataclass(frozen=True)
 class Inspection:
     """The blocks of a model and their totals; prints as a table, shows as one in a notebook.
@@ -163,6 +174,32 @@ class Inspection:
     def trunk(self) -> list[BlockInfo]:
         """The rows that are blocks: without heads, and without what is outside of blocks."""
         return [b for b in self.blocks if not b.is_head and b.name not in (REST, UNUSED)]
+
+    @property
+    def classifier(self) -> list[BlockInfo]:
+        """The rows that make classes of features: heads with weights, and the blocks at the end that take a vector.
+
+        Empty where there are none: a trunk. A model of vectors from the beginning, such as an MLP, has none, either.
+
+        >>> import classykit
+        >>> [b.name for b in classykit.inspect("efficientnet_b0").classifier], classykit.inspect("resnet50").classifier
+        (['fc'], [])
+        """
+        heads = [b for b in self.blocks if b.is_head and b.params]
+        trunk, at_end = self.trunk, list[BlockInfo]()
+        while trunk and _classifies(trunk[-1]):
+            at_end.insert(0, trunk.pop())
+        return ([] if not trunk else [b for b in at_end if b.params]) + heads
+
+    def without_classifier(self) -> Inspection:
+        """The same of the trunk alone; see `classifier`."""
+        gone = {b.name for b in self.classifier}
+        if not gone:
+            return self
+        per_weight = self.param_bytes / self.params if self.params else 0
+        weights = round(per_weight * sum(b.params for b in self.blocks if b.name in gone))
+        kept = tuple(b for b in self.blocks if b.name not in gone)
+        return replace(self, blocks=kept, param_bytes=self.param_bytes - weights)
 
     @property
     def params(self) -> int:

@@ -151,3 +151,59 @@ class TestArguments:
     def test_options(self, options, words):
         with pytest.raises(ConfigError, match=words):
             ck.compare(["resnet18", "resnet34"], **options)
+
+
+class TestLikeWithLike:
+    """Classifiers are counted of all models or of none, unless it is said."""
+
+    def test_of_none_where_one_has_none(self):
+        c = ck.compare(["resnet50", "efficientnet_b0"])
+        whole = ck.inspect("efficientnet_b0")
+        assert c.figure("efficientnet_b0", "params") == whole.params - whole["fc"].params
+        assert c.figure("efficientnet_b0", "macs") == whole.macs - whole["fc"].macs
+        assert c.figure("efficientnet_b0", "param_bytes") == 4 * c.figure("efficientnet_b0", "params")
+        assert c.figure("efficientnet_b0", "memory") == whole.peak_memory().total - 4 * whole["fc"].params
+        assert c.to_pandas().part.tolist() == ["trunk", "trunk"] and "2 models, trunks alone" in str(c)
+
+    def test_of_all_where_each_has_one(self):
+        net = ck.build_model("resnet18", device="meta")
+        net.attach_head("block3-1", "linear_probe", num_classes=1000)
+        c = ck.compare([net, "efficientnet_b0"])
+        assert c.to_pandas().part.tolist() == ["with classifier"] * 2 and "with classifiers" in str(c)
+        assert c.figure("resnet18", "params") == ck.inspect(net).params
+
+    def test_a_budget_hangs_on_no_classifier(self):
+        trunk = ck.compare(["resnet18", "efficientnet_b0"], budget={"params": 5e6})
+        assert list(trunk.fits) == ["efficientnet_b0"]
+        assert not ck.compare(["resnet18", "efficientnet_b0"], budget={"params": 5e6}, classifier=True).fits
+
+    @pytest.mark.parametrize("classifier, parts", [
+        (True, ["trunk", "with classifier"]), (False, ["trunk", "trunk"]),
+        ({"efficientnet_b0": False}, ["trunk", "trunk"]), ({"resnet18": True}, ["trunk", "with classifier"]),
+    ])  # fmt: skip
+    def test_as_it_is_said(self, classifier, parts):
+        c = ck.compare(["resnet18", "efficientnet_b0"], classifier=classifier)
+        assert c.to_pandas().part.tolist() == parts
+        assert ("counted" in str(c)) == (len(set(parts)) > 1)
+        assert (
+            ck.compare(["resnet18", "efficientnet_b0"], classifier=classifier, sort="-macs").part("resnet18") == "trunk"
+        )
+
+    @pytest.mark.parametrize("classifier", ["yes", 1, {"resnet": True}, {"resnet18": "no"}])
+    def test_bad_input(self, classifier):
+        with pytest.raises(ConfigError):
+            ck.compare(["resnet18", "efficientnet_b0"], classifier=classifier)
+
+
+@pytest.mark.parametrize("name, found", [
+    ("resnet50", ["fc"]), ("vgg11", ["classifier"]), ("squeezenet1_1", ["classifier"]), ("vit_b_32", ["heads"]),
+    ("swin_t", ["head"]), ("mobilenet_v3_small", ["classifier"]), ("convnext_tiny", ["classifier"]),
+    ("densenet121", ["classifier"]), ("efficientnet_b0", ["classifier"]),
+])  # fmt: skip
+def test_classifiers_of_torchvision(name, found):
+    torchvision = pytest.importorskip("torchvision")
+    with torch.device("meta"):
+        model = torchvision.models.get_model(name)
+    inspection = ck.inspect(model, (3, 224, 224))
+    assert [block.name for block in inspection.classifier] == found
+    assert inspection.without_classifier().params + sum(b.params for b in inspection.classifier) == inspection.params

@@ -27,7 +27,7 @@ class TestStages:
             assert tuple(sums.loc[name]) == (c[name].params, c[name].macs, c[name].activations)
 
     def test_blocks_of_one_stride_stand_together(self):
-        stages = ck.compare(["resnet50", "efficientnet_b4"]).stages()
+        stages = ck.compare(["resnet50", "efficientnet_b4"], classifier=True).stages()
         shapes = stages.pivot(index="stage", columns="model", values="output_shape")
         # 380 pixels at 95, 48, 24 and 12 positions
         assert list(stages["stage"].drop_duplicates()) == [
@@ -48,7 +48,7 @@ class TestStages:
     def test_what_is_no_map(self, light_configs):
         pooled = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Conv2d(4, 4, 1), nn.Flatten(),
                                nn.Linear(4, 2))  # fmt: skip
-        c = ck.compare([light_configs["MLP"], light_configs["VisionTransformer"], pooled])
+        c = ck.compare([light_configs["MLP"], light_configs["VisionTransformer"], pooled], classifier=True)
         stages = c.stages().groupby("model")["stage"].apply(list)
         assert stages["mlp"] == ["vector"]
         assert stages["vision_transformer"] == ["stride 8", "tokens", "vector"]
