@@ -14,6 +14,7 @@ _WHERE = {
     "build_model": "classykit.models",
     "list_models": "classykit.models",
     "describe": "classykit.models.description",
+    "inflate": "classykit.models.inflate",
     "register_model": "classykit.models",
     "ClassyModel": "classykit.models",
     "save_checkpoint": "classykit.models.checkpoint",
