@@ -42,6 +42,8 @@ _WHERE = {
     "similarity": "classykit.seeing.similarity",
     "probe": "classykit.learning.probe",
     "fit_heads": "classykit.learning.fit_heads",
+    "Space": "classykit.learning.space",
+    "sample": "classykit.learning.sample",
     "run": "classykit.running.run",
     "extract": "classykit.extracting.extract",
     "benchmark": "classykit.measuring.benchmark",

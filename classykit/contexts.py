@@ -107,14 +107,24 @@ def verb(function: F) -> F:
     """
 
     @functools.wraps(function)
+    def usually(*args: Any, **kwargs: Any) -> Any:
+        with as_usual():
+            return function(*args, **kwargs)
+
+    return put_back_if_interrupted(usually)  # type: ignore[return-value]
+
+
+def put_back_if_interrupted(function: F) -> F:
+    """Decorator of what builds where the user says: the half of `verb` that leaves nothing behind."""
+
+    @functools.wraps(function)
     def inner(*args: Any, **kwargs: Any) -> Any:
         held = [lock for lock in _locks_of_bars() if _is_mine(lock)]
         random = torch.random.get_rng_state()
         put_back = functools.partial(_put_back, _Settings.now(), len(_undone.acts), held, random, sys.exc_info()[1])
         try:
             try:
-                with as_usual():
-                    return function(*args, **kwargs)
+                return function(*args, **kwargs)
             except RuntimeError as error:
                 # torch finds one of its modes gone, which an interrupt had kept it from putting back
                 if isinstance(error.__context__, KeyboardInterrupt) and "mode stack" in str(error):
@@ -126,6 +136,14 @@ def verb(function: F) -> F:
             uninterrupted(put_back)
 
     return inner  # type: ignore[return-value]
+
+
+class Mode(overrides.TorchFunctionMode):
+    """A mode of torch's functions, which may be left when an interrupt came while torch had taken it off its stack."""
+
+    def __exit__(self, *error: Any) -> None:
+        if self in overrides._get_current_function_mode_stack():
+            super().__exit__(*error)
 
 
 def _put_back(

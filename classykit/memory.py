@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from classykit import formats
+from classykit.contexts import put_back_if_interrupted
 from classykit.errors import ClassyKitError, ConfigError, DeviceError, first_line
 from classykit.meta import weightless
 
@@ -19,6 +20,7 @@ def free_memory(device: str | torch.device) -> int:
     return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
 
 
+@put_back_if_interrupted
 def refuse_what_cannot_fit(build: Callable[[], nn.Module], what: str) -> None:
     """Raise DeviceError, before a byte is allocated, when ``build()`` makes more weights than the device on which
     tensors are made now can hold, ConfigError when no device could. ``what`` names them.

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
-from torch.overrides import TorchFunctionMode
 from torch.utils._device import _device_constructors
 
+from classykit.contexts import Mode
 from classykit.copies import copied, put_hooks
 from classykit.nested import call
 from classykit.recurrent import Brief, is_recurrent
@@ -30,7 +30,7 @@ _FILLS = {
 } | {getattr(nn.init, name) for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")}
 
 
-class weightless(TorchFunctionMode):
+class weightless(Mode):
     """Within the block tensors are made on the meta device, and left unfilled: modules are built without weights.
 
     >>> with weightless():

@@ -84,6 +84,7 @@ VERBS = {
         model, EIGHT, [0, 1] * 4, "block0-0", repeats=1, test=0.5, device="cpu", progress=False),
     "fit_heads": lambda model, out: ck.fit_heads(
         TAUGHT, X, {"linear_probe": [0, 1]}, epochs=2, test=0, device="cpu", progress=False),
+    "build": lambda model, out: ck.build_model(SMALL, device="meta"),
     "arithmetic": lambda model, out: ck.arithmetic(model, X, FIRST, 1, (0, 0)),
     "the app": in_the_app,
 }  # fmt: skip
@@ -103,6 +104,7 @@ MOMENTS = {
     "top_patches": 60,
     "probe": 60,
     "fit_heads": 60,
+    "build": 60,
     "arithmetic": 60,
     "the app": 150,
 }

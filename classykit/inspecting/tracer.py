@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import nn
 from torch._C import DispatchKey
 from torch._ops import HigherOrderOperator
-from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from classykit.contexts import Mode
 from classykit.inspecting import shortcuts
 from classykit.inspecting.folding import outline, redraw, structure_key
 from classykit.inspecting.receptive.fields import ALL, Field, Site, Unfollowed, absolute, extent, plain, relative
@@ -216,7 +216,7 @@ class _Watch(TorchDispatchMode):
                 (here.params if id(arg) in self.listed else self.unlisted).append(arg)
 
 
-class _WholeAttention(TorchFunctionMode):
+class _WholeAttention(Mode):
     """Books attention as one operation where numbers are computed, too: there torch takes it apart, as it sees fit."""
 
     def __init__(self, watch: _Watch):

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from classykit.configs import ATTACH, CLASSES
+from classykit.contexts import put_back_if_interrupted
 from classykit.errors import ClassyKitError, ConfigError, first_line, quoted
 from classykit.meta import weightless
 from classykit.registry import Registry
@@ -108,6 +109,7 @@ def named_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return dict(config)
 
 
+@put_back_if_interrupted
 def build_model(
     config: str | Mapping[str, Any], device: str | torch.device | None = None, **overrides: Any
 ) -> ClassyModel:

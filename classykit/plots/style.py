@@ -164,7 +164,7 @@ def name_ticks(axes: Axes, names: Sequence[str], width: float, start: int = 0) -
     axes.set_xticks([start + i for i in shown], labels, rotation=90, fontsize=7, parse_math=False)
 
 
-def bands(axes: Axes, spans: Iterable[tuple[Any, int, int]]) -> None:
+def bands(axes: Axes, spans: Iterable[tuple[Any, float, float]]) -> None:
     """A faint ground behind every second stage."""
     for i, (_, start, end) in enumerate(spans):
         if i % 2:

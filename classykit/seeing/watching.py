@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from torch import nn, overrides
-from torch.overrides import TorchFunctionMode
+from torch import nn
 
+from classykit.contexts import Mode
 from classykit.harmless import harmless
 from classykit.hooks import hooks
 from classykit.scripted import is_scripted
 
 
-class Watch(TorchFunctionMode):
+class Watch(Mode):
     """Sees the functions of a pass; what a subclass makes of them is in `seen`, `entered` and `left`."""
 
     def __init__(self) -> None:
@@ -36,10 +36,6 @@ class Watch(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         return self.seen(func, args, dict(kwargs or {}))
-
-    def __exit__(self, *error: Any) -> None:
-        if self in overrides._get_current_function_mode_stack():  # else an interrupt came while torch had taken it off
-            super().__exit__(*error)
 
 
 @contextmanager
