@@ -44,6 +44,7 @@ _WHERE = {
     "fit_heads": "classykit.learning.fit_heads",
     "Space": "classykit.learning.space",
     "sample": "classykit.learning.sample",
+    "sweep": "classykit.learning.sweep",
     "run": "classykit.running.run",
     "extract": "classykit.extracting.extract",
     "benchmark": "classykit.measuring.benchmark",

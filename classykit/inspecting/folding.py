@@ -14,6 +14,8 @@ from classykit.recurrent import Brief
 
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), torch.dtype, torch.device, torch.memory_format, type)
 
+_SCALARS = frozenset((bool, int, float, str, type(None)))
+
 
 @dataclass(frozen=True)
 class Outline:
@@ -42,7 +44,9 @@ def structure_key(module: nn.Module) -> Hashable | None:
 def _look(module: nn.Module, outermost: bool = False) -> Hashable | None:
     parts: list[Hashable] = []
     for name, value in vars(module).items():
-        if name in ("_parameters", "_buffers"):
+        if type(value) in _SCALARS:  # most of them, by far
+            parts.append((name, type(value), value))
+        elif name in ("_parameters", "_buffers"):
             parts.append(tuple((n, None if t is None else (tuple(t.shape), t.dtype)) for n, t in value.items()))
         elif name == "_modules":
             for child_name, child in value.items():

@@ -19,9 +19,11 @@ from classykit.extracting.feature_layout import FeatureLayout
 from classykit.extracting.feature_passes import Passes
 from classykit.extracting.feature_source import Items
 from classykit.features import TOKENS, Features, patch_grid
+from classykit.meta import dtype_of
 from classykit.models.classy_model import ClassyModel
 from classykit.nested import Inputs
 from classykit.running.placement import choose
+from classykit.subject import block_list
 
 IN_MEMORY = 2**30  # bytes of features; more go to a temporary folder
 _SIDE = 32  # pixels: what raw pictures are averaged down to
@@ -79,8 +81,7 @@ def collected(
     Nothing of the model is changed. Raises ShapeError where a block gives nothing to learn from.
     """
     items = Items(as_data(x), model)
-    place = choose(model, device, "float32" if device == "cpu" else "auto")
-    place = replace(place, dtype=next((p.dtype for p in model.parameters() if p.is_floating_point()), place.dtype))
+    place = replace(choose(model, device), dtype=dtype_of(model))
     passes = Passes(model, place, batch_size)
     first = items.first()
     with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
@@ -193,8 +194,6 @@ def _label(value: Any, what: str) -> Any:
 
 def blocks_of(model: nn.Module, blocks: Any) -> tuple[nn.Module, list[str]]:
     """(the model, adopted where need be; names of the blocks), of "all" those that are listed."""
-    from classykit.subject import block_list
-
     everything = isinstance(blocks, str) and blocks == "all"
     if everything and not isinstance(model, ClassyModel):
         model = ClassyModel.from_model(model)
