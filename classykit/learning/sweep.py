@@ -55,8 +55,8 @@ def sweep(
 
     >>> import classykit
     >>> table = sweep(["resnet18", {"name": "resnet18", "use_se": True}], classykit.inspect, progress=False)
-    >>> table.params.tolist(), table.error.isna().all()
-    ([11176512, 11353152], True)
+    >>> table.params.tolist(), table.error.tolist()
+    ([11176512, 11265592], [None, None])
     """
     listed = _listed(configs)
     if not callable(measure):
