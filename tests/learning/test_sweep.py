@@ -118,15 +118,31 @@ def unlucky(config, folder):
     return note(config, folder)
 
 
-def test_a_cluster_of_which_one_worker_is_killed(tmp_path):
-    """A real one, of two processes on this machine: what the dead one had is done by others, once."""
-    distributed = pytest.importorskip("distributed")
+ON_A_CLUSTER = """
+import functools, sys
+sys.path.insert(0, {root!r})
+import distributed
+import classykit as ck
+from tests.learning.test_sweep import CONFIGS, unlucky
+
+if __name__ == "__main__":
     cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50)
     with cluster, distributed.Client(cluster) as client:
-        measure = functools.partial(unlucky, folder=str(tmp_path))
-        table = ck.sweep(CONFIGS, measure, tmp_path / "t.parquet", client.get_executor(), **QUIET)
-    assert (tmp_path / "killed").exists() and table.error.isna().all()
-    assert table.value.tolist() == [1, 2, 3, 4, 5, 6]
+        measure = functools.partial(unlucky, folder={folder!r})
+        table = ck.sweep(CONFIGS, measure, {folder!r} + "/t.parquet", client.get_executor(), progress=False)
+    assert table.error.isna().all(), table.error.tolist()
+    print(*table.value)
+"""
+
+
+def test_a_cluster_of_which_one_worker_is_killed(tmp_path):
+    """A real one, of two processes on this machine: what the dead one had is done by others, once."""
+    pytest.importorskip("distributed")
+    program = tmp_path / "on_a_cluster.py"
+    program.write_text(ON_A_CLUSTER.format(root=str(Path(__file__).parents[2]), folder=str(tmp_path)))
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.split() == ["1", "2", "3", "4", "5", "6"] and (tmp_path / "killed").exists()
     assert pd.read_parquet(tmp_path / "t.parquet").config.nunique() == 6
 
 
