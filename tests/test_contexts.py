@@ -108,6 +108,7 @@ def with_weights(config, *head):
         return model.eval()
 
 
+FLAT = {"name": "resnext", "num_blocks": [1, 1], "init_planes": 8, "basic_layer": True}
 FOREIGN = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU()), nn.AdaptiveAvgPool2d(1))
 
 
@@ -148,6 +149,10 @@ VERBS = {
     "fit_heads": lambda net, out: taught(net),
     "feature_pca": lambda net, out: ck.feature_pca(X, 2),
     "preprocess": lambda net, out: ck.preprocess("cat", net),
+    "describe": lambda net, out: str(ck.describe("regnet_y_400mf")),
+    "inflate": lambda net, out: next(ck.inflate(with_weights(FLAT), frames=4).parameters()).detach(),
+    "sample": lambda net, out: ck.sample(ck.Space("anynet"), 2, macs=(1e8, 1e9), progress=False),
+    "sweep": lambda net, out: ck.sweep([SMALL, FLAT], ck.inspect, out, progress=False).macs.tolist(),
     "explore": lambda net, out: explored(net),
 }  # fmt: skip
 

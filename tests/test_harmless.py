@@ -85,6 +85,8 @@ ASK = {
     "layers": lambda m, x, b: ck.inspect(m, tuple(x.shape[1:])).layers(),
     "block_features": lambda m, x, b: isinstance(m, ck.ClassyModel) and m.block_features(m.block_names),
     "config": lambda m, x, b: isinstance(m, ck.ClassyModel) and (m.config, m.get_classy_state(), repr(m)),
+    "full_config": lambda m, x, b: isinstance(m, ck.ClassyModel) and (m.full_config, str(ck.describe(m))),
+    "inflate": lambda m, x, b: in_words(lambda: ck.inflate(m, frames=2)),
 }
 
 

@@ -7,7 +7,7 @@ from torch.nn.parameter import is_lazy
 
 import classykit as ck
 from classykit.errors import DeviceError
-from classykit.meta import dtype_of, empty_input, has_weights, meta_twin, settle, shared_twin, weightless
+from classykit.meta import dtype_of, empty_input, has_weights, meta_twin, registered, settle, shared_twin, weightless
 
 
 class Keeper(nn.Module):
@@ -94,6 +94,14 @@ def test_dtype_of():
     assert dtype_of(counters) == torch.float32
     counters.register_buffer("mean", torch.zeros(1, dtype=torch.float64))
     assert dtype_of(counters) == torch.float64
+
+
+def test_each_registered_tensor_once():
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2), nn.Linear(2, 2, bias=False))
+    model[2].weight = model[0].weight
+    parameters, buffers = registered(model.modules())
+    assert list(map(id, parameters)) == list(map(id, model.parameters()))
+    assert list(map(id, buffers)) == list(map(id, model.buffers()))
 
 
 class TestLazyModules:

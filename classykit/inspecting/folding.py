@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Container, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from classykit.recurrent import Brief
 _PLAIN = (int, float, complex, str, bytes, bool, type(None), torch.dtype, torch.device, torch.memory_format, type)
 
 _SCALARS = frozenset((bool, int, float, str, type(None)))
+_HELD = frozenset(("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"))
 
 
 @dataclass(frozen=True)
@@ -29,48 +30,58 @@ class Outline:
         return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
 
 
-def structure_key(module: nn.Module) -> Hashable | None:
+def structure_key(module: nn.Module, other_than: Container[int] = ()) -> Hashable | None:
     """Equal for modules of the same class, settings and shapes of parameters, whatever their numbers.
 
-    None for a module with hooks inside, which may do anything. Objects that are no plain values are the same only
-    when they are one and the same, so a doubt makes two modules different, never equal.
+    None for a module with hooks inside, which may do anything, or with one inside whose id is in ``other_than``.
+    Objects that are no plain values are the same only when they are one and the same, so a doubt makes two modules
+    different, never equal.
 
     >>> structure_key(nn.Linear(2, 3)) == structure_key(nn.Linear(2, 3)) != structure_key(nn.Linear(2, 4))
     True
     """
-    return _look(module, outermost=True)
+    return _look(module, other_than, outermost=True)
 
 
-def _look(module: nn.Module, outermost: bool = False) -> Hashable | None:
-    parts: list[Hashable] = []
-    for name, value in vars(module).items():
-        if type(value) in _SCALARS:  # most of them, by far
-            parts.append((name, type(value), value))
-        elif name in ("_parameters", "_buffers"):
-            parts.append(tuple((n, None if t is None else (tuple(t.shape), t.dtype)) for n, t in value.items()))
-        elif name == "_modules":
-            for child_name, child in value.items():
-                look = None if child is None else _look(child)
-                if look is None and child is not None:
-                    return None
-                parts.append((child_name, look))
+def _look(module: nn.Module, other_than: Container[int], outermost: bool = False) -> Hashable | None:
+    if not outermost and id(module) in other_than:
+        return None
+    parts: list[Any] = [type(module)]  # flat: a thousand small tuples would keep the garbage collector busy
+    own = vars(module)
+    for held in (own["_parameters"], own["_buffers"]):
+        parts.append(len(held))
+        for name, tensor in held.items():
+            parts += (name, None, None) if tensor is None else (name, tensor.shape, tensor.dtype)
+    for name, child in own["_modules"].items():
+        look = None if child is None else _look(child, other_than)
+        if look is None and child is not None:
+            return None
+        parts += name, look
+    for name, value in own.items():
+        kind = type(value)
+        if kind in _SCALARS:  # most of them, by far
+            parts += name, kind, value
+        elif name in _HELD:
+            continue
         elif "_hooks" in name:
             if value and not outermost:
                 return None
         else:
-            parts.append((name, _freeze(value)))
-    return type(module), *parts
+            parts += name, dict, _freeze(value)
+    return tuple(parts)
 
 
 def _freeze(value: Any) -> Hashable:
+    if type(value) in (tuple, list) and _SCALARS.issuperset(kinds := tuple(map(type, value))):
+        return type(value), tuple(value), kinds  # 1 == True == 1.0
     if isinstance(value, _PLAIN):
-        return (type(value), value)  # 1 == True == 1.0
+        return type(value), value
     if isinstance(value, (tuple, list)):
-        return (type(value), tuple(_freeze(v) for v in value))
+        return type(value), tuple(_freeze(v) for v in value)
     if isinstance(value, dict):
-        return (dict, tuple((_freeze(k), _freeze(v)) for k, v in value.items()))
+        return dict, tuple((_freeze(k), _freeze(v)) for k, v in value.items())
     if isinstance(value, (set, frozenset)):
-        return (type(value), frozenset(map(_freeze, value)))
+        return type(value), frozenset(map(_freeze, value))
     return Brief if isinstance(value, Brief) else id(value)
 
 

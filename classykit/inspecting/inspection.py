@@ -25,7 +25,7 @@ from classykit.inspecting.failure import explain
 from classykit.inspecting.receptive.receptive_field import ReceptiveField, receptive_field
 from classykit.inspecting.report import REST, UNUSED, BlockInfo, Failure, Inspection
 from classykit.inspecting.tracer import BlockTrace, Trace, trace
-from classykit.meta import dtype_of, empty_input, has_weights, meta_twin, settle, shared_twin
+from classykit.meta import dtype_of, empty_input, has_weights, meta_twin, registered, settle, shared_twin
 from classykit.models.classy_model import Adapter, ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.models.head_dict import is_head, is_of_head
@@ -174,8 +174,7 @@ def _inspect(source: _Twins, batch_size: int, original: nn.Module | None = None)
             f"modules in a plain list or dict are not registered, so that no optimizer sees them (use nn.ModuleList)."
         )
         note = f"{note} {unlisted}".strip()
-    tensors = list({id(p): p for p in twin.parameters()}.values())
-    buffers = list({id(b): b for b in twin.buffers()}.values())
+    tensors, buffers = registered(twin.modules())
     rows = _liken(_rows(twin, paths, seen.blocks, heads, shape, batch_size, moves))
     return Inspection(
         name=name_of(twin),
@@ -287,8 +286,9 @@ def row_paths(model: ClassyModel) -> dict[str, str]:
     """{row: dotted path}: the listed blocks, what else works, other blocks that have heads, and the heads."""
     listed = {**model.block_paths(), **model.other_paths()}
     listed = {name: path for name, path in listed.items() if not is_scripted(model.get_submodule(path))}
-    extra = {block: model.find_block(block)[1] for block in model.get_heads() if block not in listed}
-    for name, head in model.named_modules():
+    heads = model.get_heads()
+    extra = {block: model.find_block(block)[1] for block in heads if block not in listed}
+    for name, head in model.named_modules() if heads else ():
         if is_head(name):
             extra[_row_of_head(head.unique_id, listed)] = name
     return {**listed, **extra}

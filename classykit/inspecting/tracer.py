@@ -23,6 +23,7 @@ from classykit.inspecting.folding import outline, redraw, structure_key
 from classykit.inspecting.receptive.fields import ALL, Field, Site, Unfollowed, absolute, extent, plain, relative
 from classykit.inspecting.receptive.sight import Sight
 from classykit.inspecting.report import REST, UNUSED
+from classykit.meta import registered
 from classykit.nested import Inputs, call, tensors_in
 from classykit.recurrent import FEW, Brief, drawn_out, is_recurrent, step_by_step, steps, time_dim
 
@@ -172,6 +173,11 @@ class _Watch(TorchDispatchMode):
             with self:
                 return made_of(*args, **kwargs)
         if not self.paused and _is_composite(func):  # not taken apart by now: in inference mode, for one
+            known = shortcuts.made_of(func, args, kwargs)
+            if known is not None:
+                func, args, out = known
+                self.book(func, args, {}, out)
+                return out[0] if isinstance(out, tuple) else out
             with self:  # not func.decompose, which prefers what torch.compile wants
                 return func._op_dk(DispatchKey.CompositeImplicitAutograd, *args, **kwargs)
         out = shortcuts.run(func, args, kwargs)
@@ -188,6 +194,8 @@ class _Watch(TorchDispatchMode):
         formula = flop_registry.get(packet)
         if func is shortcuts.ATTENTION:
             cost.macs += shortcuts.attention_macs(*args, **kwargs)
+        elif func is shortcuts.CONVOLUTION:
+            cost.macs += shortcuts.convolution_macs(*args, **kwargs, out=out)
         elif formula is not None:
             cost.macs += formula(*args, **kwargs, out_val=out) // 2
         self._claim(args, here)
@@ -209,9 +217,12 @@ class _Watch(TorchDispatchMode):
     def _claim(self, args: Any, here: BlockTrace) -> None:
         """Book the parameters that belong to no block where they are used first; apart, those of no module listed."""
         for arg in args:
-            if isinstance(arg, (tuple, list)):
+            kind = type(arg)
+            if kind is tuple or kind is list:
                 self._claim(arg, here)
-            elif isinstance(arg, nn.Parameter) and id(arg) not in self.owned and id(arg) not in self.seen_params:
+            elif kind is torch.Tensor or not isinstance(arg, torch.Tensor) or id(arg) in self.owned:
+                continue
+            elif isinstance(arg, nn.Parameter) and id(arg) not in self.seen_params:  # slow to tell, so at last
                 self.seen_params.add(id(arg))
                 (here.params if id(arg) in self.listed else self.unlisted).append(arg)
 
@@ -365,26 +376,26 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, 
     raises is given in the trace, with what was seen until then.
     """
     modules = {name: twin.get_submodule(path) for name, path in paths.items()}
-    owned: dict[int, str] = {}
+    parts = list(twin.modules())
+    parameters, buffers = registered(parts)
+    owned = _owners(twin, paths)
     held: dict[str, list[nn.Parameter]] = {name: [] for name in paths}
-    for name in sorted(paths, key=lambda n: -paths[n].count(".")):  # innermost first
-        for parameter in modules[name].parameters():
-            if id(parameter) not in owned:
-                owned[id(parameter)] = name
-                held[name].append(parameter)
+    for parameter in parameters:
+        if id(parameter) in owned:
+            held[owned[id(parameter)]].append(parameter)
     image = None if Inputs.of(x).pictures else Inputs.of(x).main
     followed = image is not None and image.is_floating_point() and image.ndim > (3 if as_tokens else 2)
     others = (t for t in tensors_in(x) if t is not image or not followed)
-    sight = Sight((*twin.parameters(), *twin.buffers(), *others), partial(_kept, twin))
+    sight = Sight((*parameters, *buffers, *others), partial(_kept, twin))
     if image is not None and followed:
         sight.begin(image)
     watch = _Watch(owned, set(paths), sight)
-    watch.listed = {id(p) for p in twin.parameters()}
-    for part in twin.modules():
-        if is_recurrent(part):
-            part.forward = _Recurrent(watch, part)
-    if fold:
-        _fold(watch, modules)
+    watch.listed = {id(p) for p in parameters}
+    forwards = {part: _Recurrent(watch, part) for part in parts if is_recurrent(part)}
+    forwards |= _folded(watch, modules, forwards) if fold else {}
+    own = {part: vars(part)["forward"] for part in forwards if "forward" in vars(part)}
+    for part, forward in forwards.items():
+        part.forward = forward
     handles = []
     for name, module in modules.items():
         handles.append(module.register_forward_pre_hook(partial(watch.enter, name), with_kwargs=True))
@@ -401,6 +412,10 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, 
     finally:
         for handle in handles:
             handle.remove()
+        for part in forwards:  # that holds its module, which the garbage collector would have to find out
+            vars(part).pop("forward", None)
+        for part, forward in own.items():
+            part.forward = forward
     blocks = {name: watch.blocks[name] for name in watch.order}
     failed_in = list(watch.running) if failure is not None else []
     for name in reversed(failed_in):
@@ -409,7 +424,7 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, 
         block.params += held[name]
     rest = watch.between
     booked = {id(p) for block in blocks.values() for p in block.params} | {id(p) for p in rest.params}
-    unused = list({id(p): p for p in twin.parameters() if id(p) not in booked}.values())
+    unused = [p for p in parameters if id(p) not in booked]
     if failure is None and (rest.params or rest.cost.macs or rest.cost.activations):
         rest.site.name = REST
         rest.fields = {id(None): sight.of(t) for t in tensors_in(output)[:1]}
@@ -421,21 +436,37 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, 
     return Trace(blocks, uncounted, output, failure, failed_in, sum(p.numel() for p in watch.unlisted))
 
 
+def _owners(twin: nn.Module, paths: Mapping[str, str]) -> dict[int, str]:
+    """{id of a parameter: the innermost of the named blocks that hold it}"""
+    named = {path: name for name, path in paths.items()}
+    order = {name: (-path.count("."), i) for i, (name, path) in enumerate(paths.items())}
+    owned: dict[int, str] = {}
+    within: dict[str, str | None] = {}
+    for path, part in twin.named_modules(remove_duplicate=False):
+        name = within[path] = named.get(path) or within.get(path.rpartition(".")[0])
+        if name is None:
+            continue
+        for parameter in part._parameters.values():
+            if parameter is not None:
+                owned[id(parameter)] = min(name, owned.get(id(parameter), name), key=order.__getitem__)
+    return owned
+
+
 def _kept(twin: nn.Module) -> list[torch.Tensor]:
     """The tensors that modules keep in attributes of their own."""
     return [t for part in twin.modules() for value in vars(part).values() for t in tensors_in(value)]
 
 
-def _fold(watch: _Watch, modules: Mapping[str, nn.Module]) -> None:
-    """Put a `_Folded` before the blocks that occur more than once and have no other listed block inside."""
+def _folded(
+    watch: _Watch, modules: Mapping[str, nn.Module], forwards: Mapping[nn.Module, Any]
+) -> dict[nn.Module, _Folded]:
+    """A `_Folded` for each block that occurs more than once and has no other listed block inside."""
     listed = {id(module) for module in modules.values()}
-    prints = {
-        name: structure_key(module)
-        for name, module in modules.items()
-        if not any(id(part) in listed for part in module.modules() if part is not module)
-    }
+    prints = {name: structure_key(module, other_than=listed) for name, module in modules.items()}
     often = Counter(p for p in prints.values() if p is not None)
     known: dict[Any, _Known] = {}
-    for name, module in modules.items():
-        if prints.get(name) is not None and often[prints[name]] > 1:
-            module.forward = _Folded(watch, known, prints[name], module.forward)
+    return {
+        module: _Folded(watch, known, prints[name], forwards.get(module, module.forward))
+        for name, module in modules.items()
+        if prints[name] is not None and often[prints[name]] > 1
+    }

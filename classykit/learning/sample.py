@@ -9,10 +9,10 @@ import numpy as np
 
 from classykit import formats
 from classykit.contexts import verb
-from classykit.errors import ClassyKitError, ConfigError, quoted
-from classykit.inspecting.inspection import inspect
-from classykit.learning.rough_cost import MARGIN, rough_cost
+from classykit.errors import ConfigError, quoted
+from classykit.learning.cost_formulas import cost_of
 from classykit.learning.space import Space
+from classykit.models.factory import MODELS
 
 _MISSES = 20_000  # draws in a row that are out of the budget
 
@@ -41,6 +41,7 @@ def sample(
 
     Raises ConfigError where the space has no such networks, or not so many, and says what it has.
 
+    >>> from classykit import inspect
     >>> configs = sample(Space("regnet"), 2, macs=(200e6, 800e6))
     >>> [200e6 <= inspect(config).macs <= 800e6 for config in configs]
     [True, True]
@@ -60,9 +61,9 @@ def sample(
     misses = 0
     with tqdm(total=n, unit="network", delay=1, leave=False, disable=not progress) as bar:
         while len(found) < n:
-            config = space.draw(random)
+            config, cfg = space.draw_and_read(random)
             key = json.dumps(config, sort_keys=True)
-            if key not in found and _fits(config, budget, seen):
+            if key not in found and _fits(space, cfg, budget, seen):
                 found[key], misses = config, 0
                 bar.update()
                 continue
@@ -72,21 +73,13 @@ def sample(
     return list(found.values())
 
 
-def _fits(config: dict[str, Any], budget: dict[str, tuple[float, float]], seen: dict[str, list[float]]) -> bool:
+def _fits(space: Space, cfg: Any, budget: dict[str, tuple[float, float]], seen: dict[str, list[float]]) -> bool:
     if not budget:
         return True
-    rough = rough_cost(config)
-    if rough is not None:
-        about = dict(zip(("macs", "params"), rough, strict=True))
-        for what in budget:
-            seen[what].append(about[what])
-        if any(not low / MARGIN <= about[what] <= high * MARGIN for what, (low, high) in budget.items()):
-            return False
-    try:
-        counted = inspect(config).require()
-    except ClassyKitError:  # such as a picture that is too small for so many strides
-        return False
-    return all(low <= getattr(counted, what) <= high for what, (low, high) in budget.items())
+    cost = cost_of(MODELS[space.name].cls, cfg)
+    for what in budget:
+        seen[what].append(getattr(cost, what))
+    return all(low <= getattr(cost, what) <= high for what, (low, high) in budget.items())
 
 
 def _nothing_found(

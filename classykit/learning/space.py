@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -51,8 +51,10 @@ class Space:
             )
         self.family = family
         self.name, defaults, self._draw = _FAMILIES[family]
-        known = MODELS[self.name].cls.Config
-        keys = () if known is None else known.model_fields
+        entry = MODELS[self.name]
+        assert entry.cls.Config is not None
+        self._kind, self._defaults = entry.cls.Config, entry.defaults
+        keys = self._kind.model_fields
         for key in ranges:
             if key not in defaults and key not in keys:
                 raise ConfigError(
@@ -76,22 +78,18 @@ class Space:
 
         Raises ConfigError where these ranges give none.
         """
+        return self.draw_and_read(random)[0]
+
+    def draw_and_read(self, random: np.random.Generator) -> tuple[dict[str, Any], Any]:
+        """One valid config, and the same as the family's checked config."""
         error: ConfigError | None = None
         for _ in range(_TRIES):
-            config = {"name": self.name, **self._draw(self, random), **self.fixed}
+            config = {**self._draw(self, random), **self.fixed}
             try:
-                self.check(config)
-                return config
+                return {"name": self.name, **config}, read_config(self._kind, {**self._defaults, **config}, self.name)
             except ConfigError as problem:
                 error = problem
         raise ConfigError(f"None of {_TRIES:,} draws from {self!r} is a network that can be built. The last: {error}")
-
-    def check(self, config: Mapping[str, Any]) -> None:
-        """ConfigError unless the config can be built."""
-        kind = MODELS[self.name].cls.Config
-        assert kind is not None
-        keys = {**MODELS[self.name].defaults, **{key: value for key, value in config.items() if key != "name"}}
-        read_config(kind, keys, self.name)
 
     def value(self, key: str, random: np.random.Generator, multiple: int = 1) -> Any:
         """One value of a range; whole numbers are multiples of ``multiple``."""

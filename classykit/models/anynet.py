@@ -14,6 +14,7 @@ from classykit.configs import Depth, Flag, PictureConfig, PositiveFloat, Positiv
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
 from classykit.models.initialisation import init_convolutions
+from classykit.models.repeats import Repeats
 from classykit.models.squeeze_excitation import SqueezeAndExcitation
 
 MAX_BLOCKS = 1024
@@ -310,12 +311,12 @@ class AnyNet(ClassyModel):
         self.in_channels, self.small_input = cfg.in_channels, cfg.stem_type == "res_stem_cifar"
         self.stem = AnyNetStem(cfg)
         stages: OrderedDict[str, nn.Module] = OrderedDict()
-        width = cfg.stem_width
+        width, make = cfg.stem_width, Repeats()
         for number, stage in enumerate(cfg.stages, 1):
             blocks: OrderedDict[str, nn.Module] = OrderedDict()
             for index in range(stage.depth):
                 stride = stage.stride if index == 0 else 1
-                blocks[f"block{number}-{index}"] = BLOCKS[cfg.block_type](cfg, width, stride, stage)
+                blocks[f"block{number}-{index}"] = make(BLOCKS[cfg.block_type], cfg, width, stride, stage)
                 width = stage.width
             stages[f"block{number}"] = nn.Sequential(blocks)
             stages[f"block{number}"].block_type = f"stage {number}"

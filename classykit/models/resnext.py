@@ -17,6 +17,7 @@ from classykit.errors import StateError
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
 from classykit.models.initialisation import init_convolutions
+from classykit.models.repeats import Repeats
 from classykit.models.squeeze_excitation import SqueezeAndExcitation
 
 STATE_VERSION = 0.2  # of ClassyVision's ResNeXt states; those without a version name their blocks otherwise
@@ -192,16 +193,15 @@ class ResNeXt(ClassyModel):
         self.in_channels, self.small_input = cfg.in_channels, cfg.small_input
         self.initial_block = ResNeXtStem(cfg.in_channels, cfg.init_planes, cfg.small_input)
         block = BasicBlock if cfg.basic else BottleneckBlock
-        stages, in_planes = [], cfg.init_planes
+        stages, in_planes, make = [], cfg.init_planes, Repeats()
         for stage, depth in enumerate(cfg.num_blocks):
             planes = cfg.init_planes * 2**stage * cfg.reduction_in_use
             blocks: OrderedDict[str, nn.Module] = OrderedDict()
             for index in range(depth):
                 last = stage == len(cfg.num_blocks) - 1 and index == depth - 1
                 stride = 2 if stage > 0 and index == 0 else 1
-                blocks[f"block{stage}-{index}"] = block(
-                    cfg, stage, in_planes, planes, stride, final=cfg.final_bn_relu or not last
-                )
+                final = cfg.final_bn_relu or not last
+                blocks[f"block{stage}-{index}"] = make(block, cfg, stage, in_planes, planes, stride, final)
                 in_planes = planes
             stages.append(nn.Sequential(blocks))
         self.blocks = nn.Sequential(*stages)

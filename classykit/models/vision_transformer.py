@@ -17,6 +17,7 @@ from classykit.configs import Config, Depth, PictureConfig, PositiveInt, Probabi
 from classykit.errors import ShapeError, StateError, quoted
 from classykit.models.classy_model import ClassyModel
 from classykit.models.factory import register_model
+from classykit.models.repeats import Repeats
 from classykit.models.state import oddity
 
 log = logging.getLogger(__name__)
@@ -144,7 +145,8 @@ class Encoder(nn.Module):
         self.pos_embedding = nn.Parameter(torch.empty(seq_length, 1, cfg.hidden_dim).normal_(std=0.02))
         self.dropout = nn.Dropout(cfg.dropout_rate)  # the block "embedding" ends here
         self.dropout.block_type = "tokens with positions"
-        self.layers = nn.Sequential(OrderedDict((f"layer_{i}", EncoderLayer(cfg)) for i in range(cfg.num_layers)))
+        make = Repeats()
+        self.layers = nn.Sequential(OrderedDict((f"layer_{i}", make(EncoderLayer, cfg)) for i in range(cfg.num_layers)))
         self.ln = nn.LayerNorm(cfg.hidden_dim, eps=1e-6)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

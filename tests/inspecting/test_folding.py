@@ -91,6 +91,12 @@ def test_hooks_inside_may_do_anything():
     assert structure_key(model) is None
 
 
+def test_a_part_that_is_listed_itself_makes_a_block_none_to_fold():
+    block = nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.ReLU()))
+    assert structure_key(block, other_than={id(block)}) == structure_key(block) is not None
+    assert structure_key(block, other_than={id(block[1][0])}) is None
+
+
 def test_outlines():
     value = {"a": [torch.empty(2, 3, device="meta"), 5], "b": (torch.empty(3, 2, device="meta").T, None)}
     again = redraw(outline(value))

@@ -29,9 +29,9 @@ def test_the_same_for_the_same_seed_and_the_first_for_any_number():
     assert torch.equal(state[0], torch.get_rng_state()) and (state[1] == np.random.get_state()[1]).all()
 
 
-def test_without_a_budget_nothing_is_counted(monkeypatch):
-    monkeypatch.setattr(module, "inspect", lambda config: pytest.fail("counted"))
-    assert len(ck.sample(ck.Space("anynet"), 20, progress=False)) == 20
+def test_nothing_is_built_to_count(monkeypatch):
+    monkeypatch.setattr(torch.nn.Module, "__init__", lambda self: pytest.fail("built"))
+    assert len(ck.sample(ck.Space("anynet"), 20, macs=(3e8, 3e9), progress=False)) == 20
 
 
 def test_a_budget_that_no_network_meets(monkeypatch):

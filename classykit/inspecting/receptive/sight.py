@@ -104,6 +104,8 @@ class Sight:
                 own = given[i]
             elif given is None or i == 0 or t.shape == results[0].shape:
                 own = given
+            elif not t.numel():  # the statistics of a batch that BatchNorm has not taken
+                own = None
             else:
                 own = lose(given, t.shape, call.cause(f"operation {name} is not followed"))
             if own is not None and extent_of(own) != tuple(t.shape):
