@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from classykit.python_code import literal
 
 if TYPE_CHECKING:
-    from classykit.learning.fit_heads import Fit
+    from classykit.learning.fit import Fit
 
 _BEGIN = """\
 import torch
@@ -100,7 +100,7 @@ print(accuracy)
 def fit_code(fit: Fit) -> str:
     """Source that does what `fit_heads` did, for heads whose first layer is a linear one with a bias.
 
-    >>> from classykit.learning.fit_heads import Fit, HeadFit
+    >>> from classykit.learning.fit import Fit, HeadFit
     >>> fit = Fit("net", {"a": HeadFit("block0-0", layer="fc")}, 5, 0.01, 32, 0, 0.2, False)
     >>> "heads take features as they are" in fit_code(fit)
     True

@@ -9,13 +9,13 @@ from classykit.plots.style import INK, figure_of, plain
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from classykit.learning.fit_heads import Fit
+    from classykit.learning.fit import Fit
 
 
 def fit_curves(fit: Fit) -> Figure:
     """Loss, on what heads learn from, and accuracy, on what is held out, of each head by epoch.
 
-    >>> from classykit.learning.fit_heads import Fit, HeadFit
+    >>> from classykit.learning.fit import Fit, HeadFit
     >>> fit = Fit("net", {"a": HeadFit("block0-0", [2.0, 1.0], [0.3, 0.6])}, 2, 0.01, 32, 0, 0.2, False)
     >>> [axes.get_ylabel() for axes in fit_curves(fit).axes]
     ['loss', 'accuracy on what is held out']

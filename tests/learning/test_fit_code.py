@@ -4,8 +4,8 @@ import ast
 
 import pytest
 
+from classykit.learning.fit import Fit, HeadFit
 from classykit.learning.fit_code import fit_code
-from classykit.learning.fit_heads import Fit, HeadFit
 
 
 @pytest.mark.parametrize("trunk", [False, True])

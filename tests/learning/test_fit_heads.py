@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import TensorDataset
 
 import classykit as ck
 from classykit.errors import ConfigError, HeadError, Interrupted, ShapeError
@@ -15,27 +14,6 @@ from classykit.learning import fit_heads as module
 
 QUIET = {"device": "cpu", "progress": False}
 SMALL = {"name": "resnext", "num_blocks": [1, 1], "init_planes": 8, "small_input": True}
-
-
-@pytest.fixture(scope="module")
-def digits():
-    x, y = ck.datasets.digits(32).train
-    return x[:300] * 2 - 1, y[:300]
-
-
-@pytest.fixture(scope="module")
-def lite():
-    return ck.load_pretrained("efficientnet_lite0")
-
-
-@pytest.fixture
-def net(lite):
-    """Three heads on three blocks, as an exercise has them."""
-    net = copy.deepcopy(lite).train()
-    net.attach_head("block1-0", "linear_probe", unique_id="parity", num_classes=2)
-    net.attach_head("block3-2", "fully_connected", unique_id="digit", num_classes=10)
-    net.attach_head("trunk_output", "linear_probe", unique_id="loop", num_classes=2)
-    return net
 
 
 def targets(y):
@@ -98,36 +76,6 @@ def test_once_more_goes_on(net, digits):
     assert again.losses["digit"][0] < first.losses["digit"][0] / 2
 
 
-def test_labels_that_are_missing(net, digits):
-    x, y = digits
-    few = y.tolist()
-    few[50:] = [None] * 250
-    fit = ck.fit_heads(net, x, {"digit": few, "parity": (y % 2).float().where(y < 5, float("nan"))}, epochs=2, **QUIET)
-    assert fit.heads["digit"].known == 50 and fit.heads["parity"].known == int((y < 5).sum())
-    marked = y.clone()
-    marked[50:] = -1
-    assert ck.fit_heads(net, x, {"digit": marked}, epochs=1, **QUIET).heads["digit"].known == 50
-
-
-def test_names(net, digits):
-    x, y = digits
-    fit = ck.fit_heads(net, x, {"digit": [f"digit {i}" for i in y]}, epochs=4, **QUIET)
-    assert fit.heads["digit"].labels == [f"digit {i}" for i in range(10)] and fit.accuracy["digit"] > 0.5
-
-
-def test_a_dataset_with_its_own_labels(net, digits):
-    x, y = digits
-    for trunk in (False, True):
-        fit = ck.fit_heads(net, TensorDataset(x[:60], y[:60]), {"digit": None}, epochs=1, trunk=trunk, **QUIET)
-        assert fit.heads["digit"].known == 60
-
-
-def test_none_held_out(net, digits):
-    x, y = digits
-    fit = ck.fit_heads(net, x, {"digit": y}, epochs=4, test=0, **QUIET)
-    assert fit.held_out == 0 and fit.learnt_from == 300 and fit.accuracy["digit"] > 0.6
-
-
 def test_the_whole_model(digits):
     """With the trunk a net of random weights learns; mode and gradients stay as they were."""
     x, y = digits
@@ -180,14 +128,6 @@ def test_an_interrupt_keeps_what_was_reached(net, digits, monkeypatch):
     assert changed == {"_heads.digit.fc.weight", "_heads.digit.fc.bias"}
 
 
-def test_it_is_said(net, digits):
-    x, y = digits
-    fit = ck.fit_heads(net, x, targets(y), epochs=1, **QUIET)
-    for words in ("parity", "block3-2", "240 pictures", "the trunk stays as it is"):
-        assert words in str(fit) and words in fit._repr_html_()
-    assert [axes.get_xlabel() for axes in fit.plot().axes] == ["epoch", "epoch"]
-
-
 class Bent(ClassyHead):
     """A head that no standardised features are absorbed by."""
 
@@ -205,23 +145,6 @@ def test_a_head_of_ones_own(lite, digits):
     net.attach_head("block3-2", Bent())
     fit = ck.fit_heads(net, x, {"bent": y}, epochs=4, **QUIET)
     assert fit.losses["bent"][-1] < fit.losses["bent"][0] and "as they are" in fit.notes[0]
-
-
-def test_tokens_clips_and_vectors():
-    torch.manual_seed(0)
-    vit = ck.build_model(
-        "vision_transformer", image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=8
-    )
-    vit.attach_head("trunk_output", "vision_transformer_head", unique_id="a", num_classes=2)
-    vit.attach_head("layer_0", "linear_probe", unique_id="b", num_classes=2)
-    x = torch.rand(40, 3, 32, 32)
-    x[1::2] += 1
-    fit = ck.fit_heads(vit, x, {"a": [0, 1] * 20, "b": [0, 1] * 20}, epochs=10, **QUIET)
-    assert fit.accuracy["b"] == 1.0 and fit.accuracy["a"] > 0.8
-    clips = ck.datasets.moving_squares(40, frames=4)
-    video = ck.build_model("r3d_18", input_planes=3, clip_crop_size=32, frames_per_clip=4)
-    video.attach_head(video.block_names[-1], "fully_convolutional_linear", unique_id="way", num_classes=2)
-    assert ck.fit_heads(video, clips.x, {"way": clips.y}, epochs=2, **QUIET).heads["way"].known == 40
 
 
 @pytest.mark.parametrize(

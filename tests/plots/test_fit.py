@@ -1,6 +1,6 @@
 """classykit.plots.fit: loss and accuracy of heads, epoch by epoch."""
 
-from classykit.learning.fit_heads import Fit, HeadFit
+from classykit.learning.fit import Fit, HeadFit
 from classykit.plots.fit import fit_curves
 
 
