@@ -150,8 +150,8 @@ def test_explore(case):
     model, example, *_ = case
     app = ck.explore(model, example=example)
     app.run()
-    assert app._scene.last.images == 1 and not app._bar.error
-    assert "example=example" in app.to_code() and app._view.source["image"] is not None
+    assert app._scene.last.images == 1 and not app.error
+    assert "example=example" in app.to_code() and app.source["image"] is not None
 
 
 def test_the_code_runs():

@@ -39,16 +39,13 @@ def in_the_app(model, out):
         in_the_app.app, in_the_app.of = ck.explore(model, image="cat"), model
     app = in_the_app.app
     other = "block1-0" if app.selected_block == "block0-0" else "block0-0"  # so that there is always as much to do
-    for view, message in (
-        (app._panel, {"type": "select", "block": other}),
-        (app._view, {"type": "run"}),
-    ):
+    for message in ({"type": "select", "block": other}, {"type": "run"}):
         try:
-            view._handle_custom_msg(message, [])
+            app._handle_custom_msg(message, [])
         finally:
-            assert not app._bar.busy, "for ever"
-        if app._bar.error:
-            assert app._bar.error == "Interrupted. Everything is as it was."
+            assert not app.busy, "for ever"
+        if app.error:
+            assert app.error == "Interrupted. Everything is as it was."
             raise KeyboardInterrupt
 
 

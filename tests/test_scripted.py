@@ -64,7 +64,7 @@ class TestAWholeModel:
     def test_the_explorer(self, whole):
         app = ck.explore(ck.ClassyModel.from_model(whole, (3, 12, 12)))
         app.run()
-        assert app._bar.error == "" and app._scene.maps() is not None
+        assert app.error == "" and app._scene.maps() is not None
 
     @pytest.mark.parametrize("name", ["0", "model", "0.0"])
     def test_nothing_in_it_can_be_watched(self, whole, name):

@@ -27,7 +27,7 @@ export default [
       ],
       "no-restricted-syntax": [
         "error",
-        { selector: "ImportDeclaration, ImportExpression", message: "loaded from a blob, a view can import nothing" },
+        { selector: "ImportDeclaration, ImportExpression", message: "loaded from a blob, a part can import nothing" },
         { selector: "CallExpression[callee.object.name='model'][callee.property.name='on']:not(FunctionDeclaration[id.name='watch'] *)",
           message: "watch() takes its listeners off again" },
       ],

@@ -1,4 +1,4 @@
-// What the views are given: the traits of views.py, filled by present.py. For the type checker only.
+// What the parts of the app are given: traits of explorer.py, filled by present.py. For the type checker only.
 
 type Model<T extends object> = import("@anywidget/types").AnyModel<T>;
 type Props<T extends object> = { model: Model<T>; el: HTMLElement };
@@ -145,3 +145,16 @@ interface FeatureTraits {
 interface CodeTraits {
   code: string;
 }
+
+/** The traits of the whole app: those of its parts, some by longer names. */
+type AppTraits = Record<string, unknown>;
+
+// The parts, as bundle.py puts them together.
+interface Part<T extends object> {
+  render(props: Props<T>): () => void;
+}
+declare const model_bar: Part<BarTraits>;
+declare const block_map: Part<MapTraits>;
+declare const block_panel: Part<PanelTraits>;
+declare const feature_view: Part<FeatureTraits>;
+declare const code_view: Part<CodeTraits>;

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-import ipywidgets
+import anywidget
 import traitlets
 from PIL import Image
 from torch import nn
@@ -39,11 +39,13 @@ from classykit.models.classy_model import ClassyModel
 from classykit.running.placement import devices
 from classykit.running.run import Run
 from classykit.seeing.feature_maps import ORDERS, SCALES
-from classykit.widgets import lifetime, present
+from classykit.widgets import bundle, lifetime, present
 from classykit.widgets.snapshot import page, snapshot
-from classykit.widgets.views import BlockMap, BlockPanel, CodeView, FeatureView, ModelBar
 
 log = logging.getLogger(__name__)
+
+_PAGES = 16  # that are told what was answered: an app may stand on several
+_PARTS = ("model_bar", "block_map", "block_panel", "feature_view", "code_view")
 
 
 def _refusal(error: ClassyKitError) -> Exception:
@@ -93,7 +95,7 @@ def _same(old: Any, new: Any) -> bool:
         return False
 
 
-class Explorer(ipywidgets.VBox):
+class Explorer(anywidget.AnyWidget):
     """The app over one model; what people do in it can be done from Python too, and the other way round.
 
     Traits, all observable and settable; a value that makes no sense raises a ClassyKitError that is also a
@@ -129,6 +131,33 @@ class Explorer(ipywidgets.VBox):
     frame = _said_safely(traitlets.Int)(0, help="which frame of the clip is shown")
     device = _said_safely(traitlets.Unicode)("cpu", help="where the model runs")
 
+    # What is on the screen, in finished words and figures. A trait each, so that a click sends only what it changes.
+    status = traitlets.Unicode(help="what is going on, announced politely").tag(sync=True)
+    error = traitlets.Unicode(help="what went wrong, in plain words; empty hides it").tag(sync=True)
+    busy = traitlets.Bool(False, help="whether something is under way").tag(sync=True)
+    answered = traitlets.Dict(help="{page: number of the last of its messages that was answered}").tag(sync=True)
+    progress = traitlets.Float(-1.0, help="0 to 1, or -1 where nobody knows").tag(sync=True)
+    bar_state = traitlets.Dict(help="name, family, groups, trained, facts, devices, totals, ...").tag(sync=True)
+    map_state = traitlets.Dict(help="input, blocks, color_by, colors").tag(sync=True)
+    thumbnail = traitlets.Unicode(help="the input as a data URL; empty for none").tag(sync=True)
+    selected = traitlets.Unicode(help="the block that is chosen on the map; goes both ways").tag(sync=True)
+    panel_state = traitlets.Dict(help="name, type, input, output, stride, rows, heads, ...").tag(sync=True)
+    view_state = traitlets.Dict(help="of the chosen block: block, untrained, features, hint").tag(sync=True)
+    pixels = traitlets.Bytes(
+        help="uint16, little-endian, maps × steps × height × width: 0 is that map's low, 65535 its high"
+    ).tag(sync=True)
+    source = traitlets.Dict(help="images, image, clip, ran, run_text, predictions, prediction_title").tag(sync=True)
+    picture = traitlets.Unicode(help="the picture as a data URL; empty for none, or a clip").tag(sync=True)
+    frames = traitlets.List(traitlets.Unicode(), help="the clip's frames as data URLs; empty for a picture").tag(
+        sync=True
+    )
+    moment = traitlets.Int(0, help="a frame, or a time step where there is no clip; goes both ways").tag(sync=True)
+    table = traitlets.Dict(help="all blocks in figures: columns, rows").tag(sync=True)
+    code = traitlets.Unicode(help="what makes all that, in Python").tag(sync=True)
+
+    _esm = bundle.module("explorer", _PARTS)
+    _css = bundle.style("explorer", _PARTS)
+
     def __init__(
         self,
         model: str | Mapping[str, Any] | nn.Module = "efficientnet_lite0",
@@ -139,8 +168,6 @@ class Explorer(ipywidgets.VBox):
         example: Any = None,
     ):
         lifetime.shown(self)  # before weights are allocated, so that an earlier run of the cell lets its go
-        self._bar, self._map, self._panel = ModelBar(), BlockMap(), BlockPanel()
-        self._view, self._code = FeatureView(), CodeView()
         self._lock = threading.RLock()  # messages from the browser may come on several threads
         if isinstance(image, str) and image == "auto":
             image = next(iter(sample_images()), None)
@@ -150,43 +177,33 @@ class Explorer(ipywidgets.VBox):
         self._described: tuple[Any, Explored] = (self._scene.subject.config, self._scene.subject)
         self._loaded: tuple[Any, Image.Image | None] = (image, picture)
         self._shown: list[Image.Image] | None = None  # the pictures that the views have
-        self._columns = ipywidgets.Box([self._panel, self._view])
-        self._columns.add_class("classykit-columns")
-        super().__init__([self._bar, self._map, self._columns, self._code], **self._traits_of_scene())
-        self.add_class("classykit-explorer")
+        super().__init__(**self._traits_of_scene())
         self._listen()
-        lifetime.hold_weakly(widget for part in (self, *self._parts) for widget in (part.layout, part))
+        lifetime.hold_weakly((self.layout, self))
         self._refresh()
         self._greet()
 
-    @property
-    def _parts(self) -> tuple[ipywidgets.DOMWidget, ...]:
-        return self._bar, self._map, self._panel, self._view, self._code, self._columns
-
     def close(self) -> None:
-        """Take the app off the page for good: its views and their layouts are closed, and its weights are let go.
+        """Take the app off the page for good: it shows nothing any more, and its weights are let go.
 
         What it describes stays: `config`, `inspection`, `to_code` and the others answer as before. An app is closed by
         itself when the cell that shows it is run again.
         """
         if self.comm is None:
             return
-        self._close_views()
+        self._close_widget()
         self._scene.let_go()
         self._shown, self._described, self._loaded = None, (self.config, self._scene.subject), (None, None)
-        self._map.picture, self._view.picture, self._view.frames, self._view.pixels = "", "", [], b""
+        self.thumbnail, self.picture, self.frames, self.pixels = "", "", [], b""
 
-    def _close_views(self) -> None:
-        if "_columns" in vars(self):  # else it was refused while it was made
-            for widget in self._parts:
-                widget.layout.close()
-                widget.close()
+    def _close_widget(self) -> None:
+        if self.comm is not None:  # else it was refused while it was made
             self.layout.close()
         super().close()
         self.__dict__.pop("_repr_mimebundle_", None)  # which ipywidgets had taken away: a closed app shows its snapshot
 
     def __del__(self) -> None:
-        self._close_views()  # and nothing more: what nobody holds is let go as it is
+        self._close_widget()  # and nothing more: what nobody holds is let go as it is
 
     # ---- what it stands for ----
 
@@ -230,11 +247,12 @@ class Explorer(ipywidgets.VBox):
         i = self.inspection
         return f"Explorer({i.name}: {formats.count(i.params)} parameters, {formats.count(i.macs)} MACs)"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]  # IPython takes both
         # the HTML form is what GitHub, nbviewer and a notebook without its kernel show
-        bundle = {} if self.comm is None else super()._repr_mimebundle_(**kwargs)
+        live: Any = {} if self.comm is None else super()._repr_mimebundle_(**kwargs)
         lifetime.shown(self)
-        return {**(bundle or {}), "text/plain": repr(self), "text/html": snapshot(self._scene)}
+        live = live[0] if isinstance(live, tuple) else live  # and what is said of it
+        return {**(live or {}), "text/plain": repr(self), "text/html": snapshot(self._scene)}
 
     # ---- what can be done ----
 
@@ -273,7 +291,7 @@ class Explorer(ipywidgets.VBox):
             finally:
                 self._idle()
             self._refresh()
-            best = self._view.source["predictions"]
+            best = self.source["predictions"]
             seen = f": {best[0]['label']} {best[0]['value']}" if best else "."
             self._say(f"{name} ran in {formats.seconds(last.seconds)} on {self.device}{seen}")
             return last
@@ -383,9 +401,10 @@ class Explorer(ipywidgets.VBox):
     def _listen(self) -> None:
         # {type: (what such a message holds, what is done with it and its buffers)}
         self._acts: dict[str, tuple[dict[str, type], Callable[[dict[str, Any], list[Any]], Any]]] = {
+            "ping": ({}, lambda m, b: None),
             "choose": ({"name": str}, lambda m, b: self.set_trait("config", {"name": m["name"]})),
             "device": ({"device": str}, lambda m, b: self.set_trait("device", m["device"])),
-            "dismiss": ({}, lambda m, b: self._bar.set_trait("error", "")),
+            "dismiss": ({}, lambda m, b: self.set_trait("error", "")),
             "attach": ({"head": str}, lambda m, b: self._attach_typed(m)),
             "remove": ({"id": str}, lambda m, b: self.remove_head(m["id"])),
             "select": ({"block": str}, lambda m, b: self.set_trait("selected_block", m["block"])),
@@ -401,26 +420,29 @@ class Explorer(ipywidgets.VBox):
             "page": ({"offset": int}, lambda m, b: self._arrange(offset=m["offset"])),
         }
 
-        for view in (self._bar, self._map, self._panel, self._view):
-            view.on_msg(lifetime.weakly(self._receive))
-        self._map.observe(lifetime.weakly(self._select_from_map), "selected")
-        self._view.observe(lifetime.weakly(self._move_to), "frame")
+        self.on_msg(lifetime.weakly(self._receive))
 
-    def _receive(self, view: ipywidgets.Widget, message: Any, buffers: list[Any]) -> None:
+    def _receive(self, _: Any, message: Any, buffers: list[Any]) -> None:
         kind = message.get("type") if isinstance(message, dict) else None
         if not isinstance(kind, str) or kind not in self._acts:
             return
         holds, act = self._acts[kind]
         odd = [name for name, of in holds.items() if type(message.get(name)) is not of]
-        if odd:
-            self._act(lambda: _refuse_message(kind, odd[0], message))
-        else:
-            self._act(lambda: act(message, buffers))
+        try:
+            if odd:
+                self._act(lambda: _refuse_message(kind, odd[0], message))
+            elif kind != "ping":  # which asks for nothing but an answer
+                self._act(lambda: act(message, buffers))
+        finally:
+            page, asked = message.get("page"), message.get("asked")
+            if isinstance(page, str) and type(asked) is int:
+                others = [(other, n) for other, n in self.answered.items() if other != page]
+                self.answered = dict([*others, (page, asked)][-_PAGES:])
 
     def _act(self, what: Callable[[], Any]) -> None:
         """Do what somebody asked for in the app: whatever goes wrong is said there, and it stays usable."""
         with self._lock:
-            self._bar.error = ""
+            self.error = ""
             try:
                 what()
             except KeyboardInterrupt:  # of the kit's own kind, too
@@ -435,17 +457,19 @@ class Explorer(ipywidgets.VBox):
 
     def _fail(self, words: str) -> None:
         self._idle()
-        self._bar.status, self._bar.error = "", words
-        self._map.selected = self._scene.block  # the browser was ahead
+        self.status, self.error = "", words
+        self.selected = self._scene.block  # the browser was ahead
 
+    @traitlets.observe("selected")
     def _select_from_map(self, change: Any) -> None:
         if change["new"] != self._scene.block:
             self._act(lambda: self.set_trait("selected_block", change["new"]))
 
+    @traitlets.observe("moment")
     def _move_to(self, change: Any) -> None:
         # what comes from the browser may be late, for a block that has fewer moments
         self.frame = max(0, min(change["new"], self._scene.moments - 1))
-        self._view.frame = self.frame
+        self.moment = self.frame
 
     def _attach_typed(self, message: Mapping[str, Any]) -> None:
         kind, typed = message["head"], str(message.get("num_classes", "")).strip()
@@ -496,17 +520,14 @@ class Explorer(ipywidgets.VBox):
             for name, value in self._traits_of_scene().items():
                 if not _same(getattr(self, name), value):
                     self.set_trait(name, value)
-        self._bar.state = present.bar(scene)
-        self._map.state, self._map.selected = present.block_map(scene), scene.block
-        self._panel.state = present.panel(scene)
-        self._code.code = self.to_code()
-        view = self._view
-        with view.hold_sync():  # a map without its pixels would be drawn wrong
-            view.state, view.pixels = present.view(scene)
-            view.source, view.table, view.frame = present.source(scene), present.table(scene.inspection), scene.frame
+        with self.hold_sync():  # a map without its pixels would be drawn wrong
+            self.bar_state, self.map_state, self.selected = present.bar(scene), present.block_map(scene), scene.block
+            self.panel_state, self.code = present.panel(scene), self.to_code()
+            self.view_state, self.pixels = present.view(scene)
+            self.source, self.table, self.moment = present.source(scene), present.table(scene.inspection), scene.frame
             if self._shown is not scene.pictures:  # to write them as JPEG takes longer than all the rest
                 self._shown = scene.pictures
-                self._map.picture, view.picture, view.frames = present.pictures(scene)
+                self.thumbnail, self.picture, self.frames = present.pictures(scene)
 
     def _greet(self) -> None:
         """Begin with a model that has just been put on the screen."""
@@ -522,13 +543,13 @@ class Explorer(ipywidgets.VBox):
             self._say(f"{subject.name}: {len(self._scene.block_names)} blocks.")
 
     def _busy(self, words: str) -> None:
-        self._bar.status, self._bar.busy, self._bar.progress, self._view.busy = words, True, -1.0, True
+        self.status, self.busy, self.progress = words, True, -1.0
 
     def _idle(self) -> None:
-        self._bar.busy, self._bar.progress, self._view.busy = False, -1.0, False
+        self.busy, self.progress = False, -1.0
 
     def _say(self, words: str) -> None:
-        self._bar.status = words
+        self.status = words
 
     def _progress(self, words: str) -> Callable[[int, int], None]:
         """A callback for a run that moves the bar at most ten times a second."""
@@ -539,7 +560,7 @@ class Explorer(ipywidgets.VBox):
             now = time.monotonic()
             if now - last > 0.1:
                 last = now
-                self._bar.status, self._bar.progress = words, done / total
+                self.status, self.progress = words, done / total
 
         return tell
 

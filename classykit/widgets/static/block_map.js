@@ -462,7 +462,7 @@ function render({ model, el }) {
 
   function mark() {
     const selected = model.get("selected");
-    const held = list.contains(document.activeElement);
+    const held = list.contains(focused(el));
     const chosen = blocks().findIndex((block) => block.name === selected);
     if (!held) at = Math.max(chosen, 0);
     at = clamp(at, 0, Math.max(blocks().length - 1, 0));

@@ -152,7 +152,7 @@ function render({ model, el }) {
     follow(rows, now.rows ?? [], (cost) => cost.label, createRow);
     follow(cards, now.heads ?? [], (head) => head.name, createCard);
     form.hidden = !(now.heads ?? []).length;
-    if (typed === null && classes !== document.activeElement) classes.value = String(now.num_classes ?? "");
+    if (typed === null && classes !== focused(el)) classes.value = String(now.num_classes ?? "");
     const list = now.attached ?? [];
     // The name has been used: the next head needs another.
     if (name.value && list.some((head) => head.id === name.value.trim())) name.value = "";

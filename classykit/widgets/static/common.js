@@ -1,6 +1,6 @@
 // @ts-check
-// Helpers that every view shares. views.py puts this text before each view's own: a widget's module is loaded
-// from a blob, where relative imports cannot work.
+// Helpers that all parts share. bundle.py puts this text in front of theirs: a widget's module is loaded from a blob,
+// where relative imports cannot work.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -126,6 +126,12 @@ function dress(el, name) {
   };
   for (const type of ["focusin", "keydown", "keyup"]) el.addEventListener(type, shield);
 }
+
+/**
+ * What has the keyboard focus: some front ends put a widget in a shadow tree, which has a focus of its own.
+ * @param {Element} el
+ */
+const focused = (el) => /** @type {Document | ShadowRoot} */ (el.getRootNode()).activeElement ?? null;
 
 const unique = () => `ck-${Math.random().toString(36).slice(2, 10)}`;
 

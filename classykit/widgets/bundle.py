@@ -1,0 +1,40 @@
+"""One ES module and one stylesheet a widget, put together from the files under `static/`.
+
+A widget's module is loaded from a blob, where relative imports cannot work, and a build step would be one more thing to
+install: so what parts share goes in front, and each part becomes a function of its own, as a bundler would write it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+_STATIC = Path(__file__).parent / "static"
+_EXPORT = "export default { render };"
+
+
+def module(widget: str, parts: Sequence[str]) -> str:
+    """A widget's ES module: the shared helpers, its parts by their names, then ``<widget>.js``, which draws them.
+
+    >>> text = module("explorer", ["code_view"])
+    >>> text.count("export default")
+    1
+    """
+    within = [f"const {part} = (() => {{\n{_inner(part)}\n}})();" for part in parts]
+    return "\n".join([_read("common.js"), *within, _read(f"{widget}.js")])
+
+
+def style(widget: str, parts: Sequence[str]) -> str:
+    """A widget's stylesheet: the tokens of the house, those of its parts, and its own."""
+    return "\n".join(_read(f"{name}.css") for name in ("tokens", *parts, widget))
+
+
+def _inner(part: str) -> str:
+    text = _read(f"{part}.js")
+    if text.count(_EXPORT) != 1:
+        raise ValueError(f"{part}.js has to end with: {_EXPORT}")
+    return text.replace(_EXPORT, "return { render };")
+
+
+def _read(name: str) -> str:
+    return (_STATIC / name).read_text(encoding="utf-8")
