@@ -30,6 +30,7 @@ interface BarTraits {
   error: string;
   busy: boolean;
   progress: number;
+  steps: Partial<{ words: string[]; at: number; undo: string; redo: string }>;
 }
 
 interface Block {

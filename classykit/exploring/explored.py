@@ -36,6 +36,7 @@ class Explored:
         self.live: ClassyModel | None = None
         self.adopted: str | None = None
         self._lost = False  # whether weights that came with a module were let go
+        self._put_away: dict[str, ClassyHead] = {}  # heads that were removed, with what they had learnt
         module = subject_of(model).module
         if module is None:
             if example is not None:
@@ -82,6 +83,11 @@ class Explored:
     def config(self) -> dict[str, Any]:
         """What describes the model now, heads included."""
         return self._described.config
+
+    @property
+    def full_config(self) -> dict[str, Any]:
+        """The same with the values of all keys; empty for a module of the user's."""
+        return {} if self.adopted is not None else self._described.full_config
 
     @property
     def name(self) -> str:
@@ -172,9 +178,26 @@ class Explored:
 
     def remove_head(self, unique_id: str) -> None:
         """Remove a head wherever the model stands."""
-        self._described.remove_head(unique_id)
+        heads = self.heads()
+        if unique_id not in heads:
+            self._described.remove_head(unique_id)  # which raises, and says what there is
+        self.put_heads({name: head for name, head in heads.items() if name != unique_id})
+
+    def put_heads(self, heads: Mapping[str, tuple[str, ClassyHead]]) -> None:
+        """Have exactly these heads, as `heads` gave them once; those that were removed come back with their weights."""
+        by_block: dict[str, list[ClassyHead]] = {}
+        for block, head in heads.values():
+            by_block.setdefault(block, []).append(head)
+        self._described.set_heads(by_block)
         if self.live is not None and self.live is not self._described:
-            self.live.remove_head(unique_id)
+            self._put_away |= {head.unique_id: head for of in self.live.get_heads().values() for head in of}
+            self.live.clear_heads()
+            for unique_id, (block, head) in heads.items():
+                before = self._put_away.get(unique_id)
+                if before is not None and before.config == head.config:
+                    self.live.attach_head(block, before)
+                else:
+                    self._attach_live(self.live, block, head)
         self.inspection = self._inspect()
 
     def go_live(self, device: str) -> ClassyModel:
@@ -201,8 +224,10 @@ class Explored:
             self._described = meta_twin(self._described)
         elif all(head.config.get("name") in HEADS for _, head in self.heads().values()):
             self._source = self.config
-            del self._described, self.inspection
+            vars(self).pop("_described", None)
+            vars(self).pop("inspection", None)
         self.live = None
+        self._put_away.clear()
 
     def is_live_on(self, device: str) -> bool:
         """Whether its weights are on ``device`` already."""

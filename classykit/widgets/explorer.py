@@ -29,7 +29,9 @@ from classykit.errors import (
     suggest,
 )
 from classykit.experiment import Experiment
+from classykit.exploring.carrying import carry_heads, in_words
 from classykit.exploring.explored import Explored
+from classykit.exploring.history import History, Step, difference
 from classykit.exploring.scene import Scene, frames_for
 from classykit.heads.classy_head import ClassyHead
 from classykit.images import load_image, sample_images
@@ -154,6 +156,10 @@ class Explorer(anywidget.AnyWidget):
     moment = traitlets.Int(0, help="a frame, or a time step where there is no clip; goes both ways").tag(sync=True)
     table = traitlets.Dict(help="all blocks in figures: columns, rows").tag(sync=True)
     code = traitlets.Unicode(help="what makes all that, in Python").tag(sync=True)
+    steps = traitlets.Dict(help="words of what was done, at: which is on the screen, undo, redo").tag(sync=True)
+
+    # The app was five widgets once: scripts of that time reach them by these names.
+    _bar = _map = _panel = _view = property(lambda self: self)
 
     _esm = bundle.module("explorer", _PARTS)
     _css = bundle.style("explorer", _PARTS)
@@ -177,6 +183,8 @@ class Explorer(anywidget.AnyWidget):
         self._described: tuple[Any, Explored] = (self._scene.subject.config, self._scene.subject)
         self._loaded: tuple[Any, Image.Image | None] = (image, picture)
         self._shown: list[Image.Image] | None = None  # the pictures that the views have
+        self._history = History(self._step(self._scene.subject.name))
+        self._own: dict[str, Explored] = {}  # modules of the user's, by what the picker calls them
         super().__init__(**self._traits_of_scene())
         self._listen()
         lifetime.hold_weakly((self.layout, self))
@@ -193,6 +201,7 @@ class Explorer(anywidget.AnyWidget):
             return
         self._close_widget()
         self._scene.let_go()
+        self._history.let_go()
         self._shown, self._described, self._loaded = None, (self.config, self._scene.subject), (None, None)
         self.thumbnail, self.picture, self.frames, self.pixels = "", "", [], b""
 
@@ -273,9 +282,67 @@ class Explorer(anywidget.AnyWidget):
             self._changed_heads(f"Head {unique_id} removed.")
 
     def _changed_heads(self, words: str) -> None:
+        self._history.add(self._step(words.rstrip(".")))
         self._scene.profile = None
         self._refresh()
         self._say(words)
+
+    def choose(self, model: str | Mapping[str, Any] | nn.Module, *, carry_heads: bool = True) -> None:
+        """Put another model on the screen: a name, a config or a module of your own, as `classykit.explore` takes it.
+
+        Heads of the model before come along, each to the last block of the same resolution, unless ``carry_heads`` is
+        False; ``status`` says which do not fit. Raises what `classykit.explore` raises, and then changes nothing.
+        """
+        with self._lock:
+            self._open(Explored(model), carry_heads)
+
+    def _open(self, subject: Explored, carrying: bool) -> None:
+        old = self._scene.subject
+        words = in_words(*carry_heads(old, subject)) if carrying and subject is not old else ""
+        self._show(subject)
+        self._history.add(self._step(subject.name))
+        self._refresh()
+        self._greet()
+        if words:
+            self._say(f"{self.status} {words}".strip())
+
+    def _show(self, subject: Explored) -> None:
+        """Another model, or another of the user's modules; what it was keeps no weights that can be made again."""
+        old = self._scene.subject
+        self._scene.open(subject)
+        if old is not subject and old.adopted is None:
+            old.let_go()
+
+    def undo(self) -> None:
+        """Take back what was done last: a model that was chosen, keys that were set, a head attached or removed.
+
+        StateError when there is nothing to take back.
+        """
+        self._go_to(lambda: f"Undone: {self._history.now.words}.", lambda: self._history.undo())
+
+    def redo(self) -> None:
+        """Do again what was undone last; StateError when there is nothing."""
+        self._go_to(lambda: "", lambda: self._history.redo())
+
+    def _go_to(self, before: Callable[[], str], move: Callable[[], Step]) -> None:
+        with self._lock:
+            words = before()
+            step = move()
+            if step.subject is not self._scene.subject:
+                self._show(step.subject)
+            step.subject.put_heads(step.heads)
+            self._scene.profile = None
+            self._refresh()
+            self._say(words or f"Done again: {step.words}.")
+
+    @property
+    def history(self) -> list[str]:
+        """What was done, in words, the last of it on the screen; what was undone is not among it."""
+        return self._history.words[: self._history.at + 1]
+
+    def _step(self, words: str) -> Step:
+        subject = self._scene.subject
+        return Step(words, subject, subject.heads())
 
     def run(self) -> Run:
         """Run the model on the picture or clip, on the chosen device; allocates its weights when there are none yet.
@@ -376,8 +443,10 @@ class Explorer(anywidget.AnyWidget):
                 scene.picture = None if self.image is None else self._loaded[1]
                 scene.uploaded = scene.uploaded if isinstance(self.image, bytes) else None
             if opened:
+                words = difference(scene.subject.config, subject.config, scene.subject.full_config)
                 scene.block = self.selected_block
-                scene.open(subject)
+                self._show(subject)
+                self._history.add(self._step(words))
             elif chosen:
                 scene.choose(self.selected_block)
             if moved:
@@ -402,7 +471,9 @@ class Explorer(anywidget.AnyWidget):
         # {type: (what such a message holds, what is done with it and its buffers)}
         self._acts: dict[str, tuple[dict[str, type], Callable[[dict[str, Any], list[Any]], Any]]] = {
             "ping": ({}, lambda m, b: None),
-            "choose": ({"name": str}, lambda m, b: self.set_trait("config", {"name": m["name"]})),
+            "choose": ({"name": str}, lambda m, b: self._choose_listed(m["name"])),
+            "undo": ({}, lambda m, b: self.undo()),
+            "redo": ({}, lambda m, b: self.redo()),
             "device": ({"device": str}, lambda m, b: self.set_trait("device", m["device"])),
             "dismiss": ({}, lambda m, b: self.set_trait("error", "")),
             "attach": ({"head": str}, lambda m, b: self._attach_typed(m)),
@@ -471,6 +542,10 @@ class Explorer(anywidget.AnyWidget):
         self.frame = max(0, min(change["new"], self._scene.moments - 1))
         self.moment = self.frame
 
+    def _choose_listed(self, name: str) -> None:
+        own = self._own.get(name)
+        self._open(own if own is not None else Explored(name), carrying=True)
+
     def _attach_typed(self, message: Mapping[str, Any]) -> None:
         kind, typed = message["head"], str(message.get("num_classes", "")).strip()
         keys: dict[str, Any] = {}
@@ -520,9 +595,12 @@ class Explorer(anywidget.AnyWidget):
             for name, value in self._traits_of_scene().items():
                 if not _same(getattr(self, name), value):
                     self.set_trait(name, value)
+        if scene.subject.adopted is not None:
+            self._own[f"{scene.subject.adopted}, yours"] = scene.subject
         with self.hold_sync():  # a map without its pixels would be drawn wrong
-            self.bar_state, self.map_state, self.selected = present.bar(scene), present.block_map(scene), scene.block
-            self.panel_state, self.code = present.panel(scene), self.to_code()
+            self.bar_state = present.bar(scene, list(self._own))
+            self.map_state, self.selected = present.block_map(scene), scene.block
+            self.panel_state, self.code, self.steps = present.panel(scene), self.to_code(), present.steps(self._history)
             self.view_state, self.pixels = present.view(scene)
             self.source, self.table, self.moment = present.source(scene), present.table(scene.inspection), scene.frame
             if self._shown is not scene.pictures:  # to write them as JPEG takes longer than all the rest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +12,7 @@ from PIL import Image
 
 from classykit import formats
 from classykit.clips import SAMPLE_CLIPS
+from classykit.exploring.history import History
 from classykit.exploring.scene import Scene
 from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, VECTOR, Features, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead
@@ -44,8 +46,14 @@ def model_groups() -> list[dict[str, Any]]:
     return [{"family": family, "models": models} for family, models in sorted(groups.items())]
 
 
-def bar(scene: Scene) -> dict[str, Any]:
-    """State of the model bar."""
+def steps(history: History) -> dict[str, Any]:
+    """What was done, and what can be taken back or done again: words, and "" where there is nothing."""
+    words, at = history.words, history.at
+    return {"words": words, "at": at, "undo": words[at] if at else "", "redo": (words[at + 1 :] or [""])[0]}
+
+
+def bar(scene: Scene, own: Sequence[str] = ()) -> dict[str, Any]:
+    """State of the model bar; ``own`` are the user's modules, which stand first among the models."""
     inspection, subject = scene.inspection, scene.subject
     shape = inspection.input_shape
     facts = [f"{shape[-1]} px"] if len(shape) >= 3 else [f"{shape_text(shape)} values"]
@@ -63,7 +71,7 @@ def bar(scene: Scene) -> dict[str, Any]:
     return {
         "name": inspection.name,
         "family": subject.family,
-        "groups": model_groups(),
+        "groups": [*([{"family": "yours", "models": list(own)}] if own else []), *model_groups()],
         "trained": subject.trained,
         "custom": subject.adopted is not None,
         "facts": [*facts, subject.dtype],

@@ -109,6 +109,14 @@ def test_a_person_s_first_five_minutes(front, request, shots):
     expect(app.locator("pre")).not_to_contain_text("attach_head")
     assert ask(h="app.model.get_heads()") == {"h": {}}
 
+    # taken back by mouse and done again by keys; the focus never falls to the page
+    expect(app.get_by_role("button", name=re.compile("^Attach"))).to_be_focused()
+    app.get_by_role("button", name="Undo: Head my <b>head</b> removed").click()
+    expect(app.get_by_role("button", name="Remove head my <b>head</b>")).to_be_visible()
+    page.keyboard.press("Control+Shift+Z")
+    expect(app.get_by_role("button", name="Remove head my <b>head</b>")).to_have_count(0)
+    expect(app.get_by_role("status").first).to_have_text("Done again: Head my <b>head</b> removed.")
+
     # another picture; and one that is none
     app.get_by_label("Picture", exact=True).select_option("coffee")
     expect(app).to_contain_text("espresso")
@@ -117,6 +125,7 @@ def test_a_person_s_first_five_minutes(front, request, shots):
     expect(app.get_by_role("alert")).to_be_visible()
     app.get_by_role("button", name="Dismiss").click()
     expect(app.get_by_role("alert")).to_be_hidden()
+    expect(app.get_by_role("button", name=re.compile("^Model "))).to_be_focused()
     assert ask(i="app.image") == {"i": "coffee"}
 
     # another model: drawn at once, untrained and said to be, allocated by Run only

@@ -452,6 +452,91 @@ class TestRunning:
         assert look(app) == before and not app.busy
 
 
+class TestHistory:
+    """Models, keys and heads can be taken back and done again, from Python and by messages."""
+
+    def test_back_and_forward(self, app):
+        app.attach_head("block1-0", "fully_connected", "cls", num_classes=3)
+        app.config = {**app.config, "final_bn_relu": False}
+        send(app, type="choose", name="efficientnet_b0")
+        assert app.history == [
+            "resnet18",
+            "Head cls attached to block1-0",
+            "final_bn_relu True → False",
+            "efficientnet_b0",
+        ]
+        assert "Head cls came along to block2-1." in app.status and app.config["heads"][0]["in_plane"] == 40
+        seen = [app.config]
+        for _ in range(3):
+            send(app, type="undo")
+            seen.append(app.config)
+        assert [(c["name"], c.get("final_bn_relu"), len(c.get("heads", ()))) for c in seen] == [
+            ("efficientnet_b0", None, 1), ("resnet18", False, 1), ("resnet18", None, 1), ("resnet18", None, 0),
+        ]  # fmt: skip
+        assert app.status.startswith("Undone: Head cls attached") and app.history == ["resnet18"]
+        send(app, type="undo")
+        assert app.error == "There is nothing to undo."
+        for config in seen[2::-1]:
+            app.redo()
+            assert app.config == config and app.inspection.name == config["name"]
+        assert app.status == "Done again: efficientnet_b0."
+        with pytest.raises(ck.errors.StateError, match="nothing to do again"):
+            app.redo()
+
+    def test_what_a_head_has_learnt_comes_back(self, app):
+        app.attach_head("block3-1", "linear_probe", "cls", num_classes=3)
+        app.run()
+        with torch.no_grad():
+            app.model.get_heads()["block3-1"][0].fc.weight.fill_(7)
+        app.remove_head("cls")
+        assert app.model.get_heads() == {}
+        app.undo()
+        assert (app.model.get_heads()["block3-1"][0].fc.weight == 7).all()
+        assert app.run().output.shape == (1, 3)
+
+    def test_weights_of_what_was_on_the_screen_are_let_go(self, app):
+        app.run()
+        weights = weakref.ref(next(app.model.parameters()))
+        app.choose("efficientnet_b0")
+        gc.collect()
+        assert weights() is None
+        app.undo()
+        assert next(app.model.parameters()).is_meta and app.run().output.shape[0] == 1
+
+    def test_a_module_of_ones_own_stays_first_in_the_picker(self):
+        module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU()))
+        app = ck.explore(module, image="cat")
+        send(app, type="choose", name="resnet18")
+        assert app.bar_state["groups"][0] == {"family": "yours", "models": ["Sequential, yours"]}
+        send(app, type="choose", name="Sequential, yours")
+        assert app.inspection.name == "Sequential" and app.run().output.shape[1] == 8
+        app.undo()
+        app.undo()
+        assert app.inspection.name == "Sequential" and app.history == ["Sequential"]
+
+    def test_what_the_page_is_told(self, app):
+        assert app.steps == {"words": ["resnet18"], "at": 0, "undo": "", "redo": ""}
+        app.attach_head("block1-0", "identity", "same")
+        app.remove_head("same")
+        app.undo()
+        assert app.steps["undo"] == "Head same attached to block1-0" and app.steps["redo"] == "Head same removed"
+
+    def test_a_head_that_does_not_fit_stays_and_is_said(self, app):
+        app.attach_head("block0-1", "fully_connected", "cls", num_classes=3)
+        app.choose({"name": "efficientnet_b0", "resolution": 160})
+        assert "Head cls did not come along: no block gives such features." in app.status
+        app.choose("resnet50", carry_heads=False)
+        assert "heads" not in app.config
+
+    def test_a_model_that_is_refused_changes_nothing(self, app):
+        app.attach_head("block1-0", "identity", "same")
+        before, steps = look(app), app.steps
+        with pytest.raises(UnknownNameError):
+            app.choose("resnet19")
+        send(app, type="choose", name="resnet19")
+        assert look(app) == before and app.steps == steps
+
+
 class TestAnswers:
     """A page counts what it has asked, and is told what was answered, whatever came of it."""
 

@@ -156,6 +156,7 @@ function render({ model, el }) {
     const list = now.attached ?? [];
     // The name has been used: the next head needs another.
     if (name.value && list.some((head) => head.id === name.value.trim())) name.value = "";
+    const held = attached.contains(focused(el));
     follow(
       attached,
       [...list.filter((head) => head.here), ...list.filter((head) => !head.here)],
@@ -163,6 +164,8 @@ function render({ model, el }) {
       createAttached,
     );
     heads.hidden = list.length === 0;
+    // The head that had the focus is gone: the next has it, or the form that it came from.
+    if (held && !attached.contains(focused(el))) (attached.querySelector("button") ?? attach).focus({ preventScroll: true });
     buttonText();
   }
 

@@ -124,6 +124,15 @@ function render({ model, el }) {
     say(words, kernel.words());
   }
 
+  // Where one types, the keys undo what was typed.
+  frame.addEventListener("keydown", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.altKey || event.key.toLowerCase() !== "z") return;
+    if (event.target instanceof Element && event.target.matches("input, textarea")) return;
+    event.preventDefault();
+    event.stopPropagation(); // the notebook would take back what was written in a cell
+    kernel.ask({ type: event.shiftKey ? "redo" : "undo" });
+  });
+
   kernel.onChange(update);
   update();
   return () => stops.forEach((stop) => stop());

@@ -206,7 +206,31 @@ function picker(/** @type {Model<BarTraits>} */ model) {
     if (popover.matches(":popover-open")) filter(false);
   }
 
-  return { node: h("span", { class: "ck-model-box" }, button, popover), update, close: unfollow };
+  return { node: h("span", { class: "ck-model-box" }, button, popover), update, close: unfollow, focus: () => button.focus({ preventScroll: true }) };
+}
+
+/**
+ * Takes back what was done last, or does it again; says what that is.
+ * @param {Model<BarTraits>} model
+ * @param {"undo" | "redo"} what
+ */
+function step(model, what) {
+  const path = what === "undo" ? "M3 6h6.5a3.5 3.5 0 0 1 0 7H6M3 6l3-3M3 6l3 3" : "M13 6H6.500a3.500 3.500 0 0 0 0 7H10M13 6l-3-3M13 6l-3 3";
+  const sign = s("path", { d: path, fill: "none", stroke: "currentColor", "stroke-width": "1.5" });
+  const node = h("button", { type: "button", class: "ck-icon" }, s("svg", { viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true" }, sign));
+  node.addEventListener("click", () => {
+    if (model.get("steps")?.[what]) send(model, { type: what });
+  });
+  return {
+    node,
+    update() {
+      const words = model.get("steps")?.[what] ?? "";
+      const name = what === "undo" ? "Undo" : "Redo";
+      put(node, "aria-label", words ? `${name}: ${words}` : name);
+      put(node, "title", words ? `${name}: ${words}` : null);
+      put(node, "aria-disabled", words ? null : "true");
+    },
+  };
 }
 
 /** @param {Props<BarTraits>} props */
@@ -225,7 +249,11 @@ function render({ model, el }) {
   const alert = h("div", { class: "ck-error", role: "alert" }, error);
   const dismiss = h("button", { type: "button", class: "ck-icon", "aria-label": "Dismiss", text: "×" });
   const box = h("div", { class: "ck-error-box", hidden: true }, alert, dismiss);
-  dismiss.addEventListener("click", () => send(model, { type: "dismiss" }));
+  dismiss.addEventListener("click", () => {
+    send(model, { type: "dismiss" });
+    models.focus(); // the button goes away, and the focus must not fall to the page
+  });
+  const [undo, redo] = [step(model, "undo"), step(model, "redo")];
 
   el.replaceChildren(
     h(
@@ -234,7 +262,7 @@ function render({ model, el }) {
       h(
         "div",
         { class: "ck-model-main" },
-        h("div", { class: "ck-model-facts" }, models.node, chip, h("span", { class: "ck-facts" }, facts, device.node)),
+        h("div", { class: "ck-model-facts" }, models.node, h("span", { class: "ck-steps" }, undo.node, redo.node), chip, h("span", { class: "ck-facts" }, facts, device.node)),
         h("div", { class: "ck-status" }, activity, status),
       ),
       totals,
@@ -246,6 +274,8 @@ function render({ model, el }) {
   function update() {
     const state = model.get("state") ?? {};
     models.update();
+    undo.update();
+    redo.update();
     chip.hidden = !state.name;
     put(chip, "class", `ck-chip ck-chip-${state.trained ? "trained" : "untrained"}`);
     say(chip, state.trained ? `trained · ${state.trained}` : "untrained");
@@ -289,7 +319,7 @@ function render({ model, el }) {
   update();
   report();
   const stops = [
-    watch(model, ["state"], update),
+    watch(model, ["state", "steps"], update),
     watch(model, ["status", "busy", "progress", "error"], report),
     models.close,
   ];
