@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from classykit.errors import ClassyKitError, first_line
 from classykit.exploring.explored import Explored
 from classykit.heads.classy_head import HEADS
@@ -36,7 +38,7 @@ def carry_heads(old: Explored, new: Explored) -> tuple[dict[str, str], dict[str,
     return came, stayed
 
 
-def _counterpart(rows: tuple[BlockInfo, ...], block: str, others: tuple[BlockInfo, ...]) -> str | None:
+def _counterpart(rows: Sequence[BlockInfo], block: str, others: Sequence[BlockInfo]) -> str | None:
     """The last of the other model's blocks that gives features of the same kind and resolution."""
     own = next((row for row in rows if row.name == block), None)
     if own is None or own.features is None:

@@ -10,8 +10,8 @@ import numpy as np
 from classykit import formats
 from classykit.contexts import verb
 from classykit.errors import ConfigError, quoted
-from classykit.learning.cost_formulas import cost_of
 from classykit.learning.space import Space
+from classykit.models.cost_formulas import cost_of
 from classykit.models.factory import MODELS
 
 _MISSES = 20_000  # draws in a row that are out of the budget
@@ -77,6 +77,7 @@ def _fits(space: Space, cfg: Any, budget: dict[str, tuple[float, float]], seen: 
     if not budget:
         return True
     cost = cost_of(MODELS[space.name].cls, cfg)
+    assert cost is not None  # every family that has a space has a formula
     for what in budget:
         seen[what].append(getattr(cost, what))
     return all(low <= getattr(cost, what) <= high for what, (low, high) in budget.items())

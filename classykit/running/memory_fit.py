@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from classykit import formats
+from classykit.configs import read_config
 from classykit.errors import ClassyKitError, DeviceError
 from classykit.inspecting.inspection import Inspection, inspect
 from classykit.memory import free_memory
 from classykit.models.classy_model import ClassyModel
+from classykit.models.cost_formulas import cost_of
 from classykit.models.factory import MODELS, build_model, list_models
 from classykit.nested import Inputs
 from classykit.running.placement import Place
@@ -161,10 +163,20 @@ def _what_would_fit(inspection: Inspection, dtype: torch.dtype | None, free: flo
         advice.append("in bfloat16 it fits")
     if inspection.name in MODELS:
         family = MODELS[inspection.name].cls
-        named = [n for n in list_models() if MODELS[n].cls is family and MODELS[n].is_whole]
-        smaller = sorted((i for i in map(inspect, named) if i.params < inspection.params), key=lambda i: -i.params)
-        fitting = next((i.name for i in smaller if sum(_needed(i, dtype)) <= free), None)
+        named = {n: _params(n) for n in list_models() if MODELS[n].cls is family and MODELS[n].is_whole}
+        size = (dtype or torch.float32).itemsize
+        smaller = [n for n, params in named.items() if params < inspection.params and params * size <= free]
+        largest_first = sorted(smaller, key=lambda n: -named[n])
+        fitting = next((n for n in largest_first if sum(_needed(inspect(n), dtype)) <= free), None)
         if fitting is not None:
             advice.append(f"of its family {fitting} is the largest that does")
     text = "; ".join(advice) or "choose a smaller model or input, or another device"
     return text[0].upper() + text[1:] + "."
+
+
+def _params(name: str) -> int:
+    """How many parameters a named model has, by formula where there is one: advice is to come at once."""
+    entry = MODELS[name]
+    config = entry.cls.Config
+    cost = None if config is None else cost_of(entry.cls, read_config(config, entry.defaults, name))
+    return inspect(name).params if cost is None else cost.params

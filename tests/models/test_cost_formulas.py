@@ -1,12 +1,12 @@
-"""classykit.learning.cost_formulas: what inspect counts, by formula, to the last MAC and parameter."""
+"""classykit.models.cost_formulas: what inspect counts, by formula, to the last MAC and parameter."""
 
 import numpy as np
 import pytest
 
 import classykit as ck
 from classykit.configs import read_config
-from classykit.learning.cost_formulas import cost_of
 from classykit.learning.space import Space
+from classykit.models.cost_formulas import cost_of
 from classykit.models.factory import MODELS
 
 NAMED = ["resnet18", "resnet50", "resnext50_32x4d", "efficientnet_b0", "efficientnet_b4", "efficientnet_lite0",
@@ -50,3 +50,7 @@ def test_of_what_is_drawn(family):
     space, random = Space(family), np.random.default_rng(0)
     drawn = [space.draw(random) for _ in range(6)]
     assert [by_formula(config) for config in drawn] == [counted(config) for config in drawn]
+
+
+def test_families_without_a_formula():
+    assert cost_of(MODELS["densenet121"].cls, None) is None

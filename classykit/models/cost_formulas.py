@@ -33,15 +33,20 @@ class Cost:
         self.linear(reduced, channels)
 
 
-def cost_of(kind: type, cfg: Any) -> Cost:
+def cost_of(kind: type, cfg: Any) -> Cost | None:
     """What a network of a class and its (checked) config costs, as `classykit.inspect` counts it.
+
+    None for families that have no formula.
 
     >>> from classykit.models.resnext import ResNeXtConfig
     >>> cost_of(ResNeXt, ResNeXtConfig(num_blocks=[3, 4, 6, 3])).params  # a resnet50
     23508032
     """
+    formula = next((formula for family, formula in FORMULAS.items() if issubclass(kind, family)), None)
+    if formula is None:
+        return None
     cost = Cost()
-    next(formula for family, formula in FORMULAS.items() if issubclass(kind, family))(cfg, cost)
+    formula(cfg, cost)
     return cost
 
 
