@@ -147,6 +147,29 @@ interface CodeTraits {
   code: string;
 }
 
+interface Key {
+  name: string;
+  meaning: string;
+  takes: string;
+  kind: "number" | "toggle" | "choice" | "text";
+  changed: boolean;
+  value: unknown;
+  preset: string;
+  at_preset: number | null;
+  options: Choice[];
+  text: string;
+  rare: boolean;
+  low: number;
+  high: number;
+  step: number;
+  refused: { typed: string; reason: string; nearest: string[] } | null;
+}
+
+interface DesignTraits {
+  design: Partial<{ family: string; name: string; keys: Key[]; changed: number }>;
+  steps: Partial<{ words: string[]; at: number; undo: string; redo: string }>;
+}
+
 /** The traits of the whole app: those of its parts, some by longer names. */
 type AppTraits = Record<string, unknown>;
 
@@ -157,5 +180,6 @@ interface Part<T extends object> {
 declare const model_bar: Part<BarTraits>;
 declare const block_map: Part<MapTraits>;
 declare const block_panel: Part<PanelTraits>;
+declare const design_panel: Part<DesignTraits>;
 declare const feature_view: Part<FeatureTraits>;
 declare const code_view: Part<CodeTraits>;

@@ -10,11 +10,11 @@ from classykit.heads.classy_head import HEADS
 from classykit.inspecting.report import BlockInfo
 
 
-def carry_heads(old: Explored, new: Explored) -> tuple[dict[str, str], dict[str, str]]:
+def carry_heads(old: Explored, new: Explored, by_name: bool = False) -> tuple[dict[str, str], dict[str, str]]:
     """Attach to a model the heads of the one that was on the screen before, where they fit.
 
     A head goes to the last block of the same resolution; one of the last block's, to the last block. How many channels
-    it takes in follows from there.
+    it takes in follows from there. With ``by_name`` it goes to the block of the same name, where there is one.
 
     Returns ({unique_id: the block that it came to}, {unique_id: why it did not come}).
     """
@@ -24,7 +24,8 @@ def carry_heads(old: Explored, new: Explored) -> tuple[dict[str, str], dict[str,
         if unique_id in new.heads():
             stayed[unique_id] = "there is one of that name"
             continue
-        place = _counterpart(old.inspection.trunk, block, new.inspection.trunk)
+        same = by_name and any(row.name == block for row in new.inspection.trunk)
+        place = block if same else _counterpart(old.inspection.trunk, block, new.inspection.trunk)
         config = {key: value for key, value in head.config.items() if key not in ("in_plane", "unique_id")}
         name = config.pop("name")
         if place is None or name not in HEADS:

@@ -30,6 +30,7 @@ from classykit.errors import (
 )
 from classykit.experiment import Experiment
 from classykit.exploring.carrying import carry_heads, in_words
+from classykit.exploring.design import controls, turned, typed
 from classykit.exploring.explored import Explored
 from classykit.exploring.history import History, Step, difference
 from classykit.exploring.scene import Scene, frames_for
@@ -47,7 +48,7 @@ from classykit.widgets.snapshot import page, snapshot
 log = logging.getLogger(__name__)
 
 _PAGES = 16  # that are told what was answered: an app may stand on several
-_PARTS = ("model_bar", "block_map", "block_panel", "feature_view", "code_view")
+_PARTS = ("model_bar", "block_map", "block_panel", "design_panel", "feature_view", "code_view")
 
 
 def _refusal(error: ClassyKitError) -> Exception:
@@ -156,6 +157,7 @@ class Explorer(anywidget.AnyWidget):
     moment = traitlets.Int(0, help="a frame, or a time step where there is no clip; goes both ways").tag(sync=True)
     table = traitlets.Dict(help="all blocks in figures: columns, rows").tag(sync=True)
     code = traitlets.Unicode(help="what makes all that, in Python").tag(sync=True)
+    design = traitlets.Dict(help="family, name, keys as controls, changed: how many differ").tag(sync=True)
     steps = traitlets.Dict(help="words of what was done, at: which is on the screen, undo, redo").tag(sync=True)
 
     # The app was five widgets once: scripts of that time reach them by these names.
@@ -184,6 +186,7 @@ class Explorer(anywidget.AnyWidget):
         self._loaded: tuple[Any, Image.Image | None] = (image, picture)
         self._shown: list[Image.Image] | None = None  # the pictures that the views have
         self._history = History(self._step(self._scene.subject.name))
+        self._refused: dict[str, dict[str, Any]] = {}  # {key: what was typed, why it is none, what would work}
         self._own: dict[str, Explored] = {}  # modules of the user's, by what the picker calls them
         super().__init__(**self._traits_of_scene())
         self._listen()
@@ -309,9 +312,53 @@ class Explorer(anywidget.AnyWidget):
     def _show(self, subject: Explored) -> None:
         """Another model, or another of the user's modules; what it was keeps no weights that can be made again."""
         old = self._scene.subject
+        self._refused = {}
         self._scene.open(subject)
         if old is not subject and old.adopted is None:
             old.let_go()
+
+    def set_key(self, key: str, value: Any) -> None:
+        """Turn one key of the model's config; heads stay on blocks of the same name.
+
+        ConfigError, with the nearest values that work, where no such model can be built; then nothing changes.
+        """
+        with self._lock:
+            self._turn(key, value)
+
+    def reset_keys(self, *keys: str) -> None:
+        """Put keys back to what they are in the preset; all that differ, where none is named."""
+        with self._lock:
+            presets = {control.name: control.preset for control in controls(self._scene.subject) if control.changed}
+            for key in keys or list(presets):
+                if key in presets:
+                    self._turn(key, presets[key])
+
+    def _turn(self, key: str, value: Any, done: bool = True) -> None:
+        """With another value; while a slider is still held, that is no step of its own yet."""
+        fresh, words = turned(self._scene.subject, key, value)
+        self._show(fresh)
+        if done:
+            before = self._history.now.subject
+            self._history.add(self._step(difference(before.config, fresh.config, before.full_config)))
+        self._refresh()
+        totals = f"{formats.count(self.inspection.params)} parameters, {formats.count(self.inspection.macs)} MACs"
+        self._say(f"{key} = {value}: {totals}. {words}".strip())
+
+    def _turn_typed(self, key: str, value: Any, done: bool) -> None:
+        """As the page asks for it: what cannot be built is said at the control, and the last model stays."""
+        control = next((c for c in controls(self._scene.subject) if c.name == key), None)
+        if control is None:
+            return self._turn(key, value)  # which says so
+        try:
+            wanted = typed(control, value)
+            if done or wanted != control.value:
+                self._turn(key, wanted, done)
+        except ConfigError as error:
+            near = [repr(n) for n in getattr(error, "nearest", [])]
+            reason = str(error).split(" The nearest that work: ")[0].removeprefix(f"{self._scene.subject.name}: ")
+            self._refused = {key: {"typed": str(value), "reason": reason, "nearest": near}}
+            self._refresh()
+            self._say(f"{key} = {value} cannot be built. What you see is the last model that could.")
 
     def undo(self) -> None:
         """Take back what was done last: a model that was chosen, keys that were set, a head attached or removed.
@@ -334,6 +381,15 @@ class Explorer(anywidget.AnyWidget):
             self._scene.profile = None
             self._refresh()
             self._say(words or f"Done again: {step.words}.")
+
+    def _go_to_step(self, at: int) -> None:
+        """To any step of the history, as often as it takes to undo or redo."""
+        if not 0 <= at < len(self._history.steps):
+            raise ConfigError(f"The history has steps 0 to {len(self._history.steps) - 1}, not {at}.")
+        while self._history.at > at:
+            self.undo()
+        while self._history.at < at:
+            self.redo()
 
     @property
     def history(self) -> list[str]:
@@ -472,6 +528,12 @@ class Explorer(anywidget.AnyWidget):
         self._acts: dict[str, tuple[dict[str, type], Callable[[dict[str, Any], list[Any]], Any]]] = {
             "ping": ({}, lambda m, b: None),
             "choose": ({"name": str}, lambda m, b: self._choose_listed(m["name"])),
+            "key": (
+                {"key": str, "done": bool},
+                lambda m, b: self._turn_typed(m["key"], m.get("value"), m["done"]),
+            ),
+            "reset": ({"keys": list}, lambda m, b: self.reset_keys(*map(str, m["keys"]))),
+            "step": ({"at": int}, lambda m, b: self._go_to_step(m["at"])),
             "undo": ({}, lambda m, b: self.undo()),
             "redo": ({}, lambda m, b: self.redo()),
             "device": ({"device": str}, lambda m, b: self.set_trait("device", m["device"])),
@@ -601,6 +663,7 @@ class Explorer(anywidget.AnyWidget):
             self.bar_state = present.bar(scene, list(self._own))
             self.map_state, self.selected = present.block_map(scene), scene.block
             self.panel_state, self.code, self.steps = present.panel(scene), self.to_code(), present.steps(self._history)
+            self.design = present.design(scene, self._refused)
             self.view_state, self.pixels = present.view(scene)
             self.source, self.table, self.moment = present.source(scene), present.table(scene.inspection), scene.frame
             if self._shown is not scene.pictures:  # to write them as JPEG takes longer than all the rest

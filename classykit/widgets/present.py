@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +12,7 @@ from PIL import Image
 
 from classykit import formats
 from classykit.clips import SAMPLE_CLIPS
+from classykit.exploring.design import TEXT, controls
 from classykit.exploring.history import History
 from classykit.exploring.scene import Scene
 from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, VECTOR, Features, shape_text
@@ -20,6 +21,7 @@ from classykit.images import sample_images
 from classykit.inspecting.receptive.receptive_field import ReceptiveField
 from classykit.inspecting.report import BlockInfo, Inspection
 from classykit.models.factory import MODELS, list_models
+from classykit.python_code import literal
 from classykit.running.placement import devices
 from classykit.seeing.feature_maps import FeatureMaps
 
@@ -50,6 +52,27 @@ def steps(history: History) -> dict[str, Any]:
     """What was done, and what can be taken back or done again: words, and "" where there is nothing."""
     words, at = history.words, history.at
     return {"words": words, "at": at, "undo": words[at] if at else "", "redo": (words[at + 1 :] or [""])[0]}
+
+
+def design(scene: Scene, refused: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The model's keys as controls; ``refused`` says which was typed something that cannot be built."""
+    keys = [
+        {
+            "name": c.name, "meaning": c.meaning, "takes": c.takes, "kind": c.kind, "changed": c.changed,
+            "value": c.value if c.kind != TEXT else literal(c.value), "text": literal(c.value), "rare": c.rare,
+            "preset": literal(c.preset),
+            "at_preset": c.preset if isinstance(c.preset, (int, float)) else None,
+            "options": [{"id": literal(o), "label": "none" if o is None else str(o)} for o in c.options],
+            "low": c.low, "high": c.high, "step": c.step, "refused": refused.get(c.name),
+        }
+        for c in controls(scene.subject)
+    ]  # fmt: skip
+    return {
+        "family": scene.subject.family,
+        "name": scene.subject.name,
+        "keys": keys,
+        "changed": sum(key["changed"] for key in keys),
+    }
 
 
 def bar(scene: Scene, own: Sequence[str] = ()) -> dict[str, Any]:

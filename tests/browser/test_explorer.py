@@ -137,6 +137,33 @@ def test_a_person_s_first_five_minutes(front, request, shots):
     app.get_by_role("button", name="Run", exact=True).click()
     expect(app.locator("canvas").first).to_be_visible()
     assert ask(d="next(app.model.parameters()).device.type") == {"d": "cpu"}
+
+    # its keys: turned by typing and by a slider, refused with what would work, put back, taken back
+    app.get_by_role("tab", name="Block").first.focus()
+    page.keyboard.press("ArrowRight")
+    app.get_by_text("more keys").click()
+    planes = app.get_by_role("textbox", name="init_planes")
+    planes.fill("0")
+    planes.press("Enter")
+    expect(app.get_by_text("cannot be built")).to_be_visible()
+    expect(planes).to_have_attribute("aria-invalid", "true")
+    page.screenshot(path=shots / f"explorer-design-{front}.png", full_page=True)
+    app.get_by_role("button", name="1", exact=True).click()
+    expect(app.get_by_role("button", name="Put init_planes back to 64")).to_be_visible()
+    expect(planes).to_have_value("1")
+    slider = app.get_by_role("slider", name="init_planes")
+    slider.focus()
+    slider.press("End")
+    expect(planes).to_have_value("256")
+    expect(app.get_by_role("status").first).to_contain_text("init_planes = 256: 179 M parameters")
+    assert ask(c="app.config", h="app.history[-2:]") == {
+        "c": {"name": "resnet18", "init_planes": 256}, "h": ["init_planes 64 → 1", "init_planes 1 → 256"],
+    }  # fmt: skip
+    app.get_by_role("button", name="init_planes 64 → 1").click()
+    expect(planes).to_have_value("1")
+    app.get_by_role("button", name="Reset 1").click()
+    expect(planes).to_have_value("64")
+
     if front == "in_jupyterlab":
         set_theme(page, DARK)
         page.screenshot(path=shots / "explorer-dark.png", full_page=True)

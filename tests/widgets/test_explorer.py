@@ -537,6 +537,61 @@ class TestHistory:
         assert look(app) == before and app.steps == steps
 
 
+class TestDesign:
+    """Keys are turned from Python and from the page; what cannot be built leaves the last model."""
+
+    def test_keys_are_turned_and_put_back(self, app):
+        app.attach_head("block3-1", "linear_probe", "cls", num_classes=3)
+        app.set_key("num_blocks", [1, 1, 2, 2])
+        app.set_key("final_bn_relu", False)
+        assert app.design["changed"] == 3 and app.inspection["cls"].is_head and "heads" in app.config
+        assert app.history[-2:] == ["num_blocks [2, 2, 2, 2] → [1, 1, 2, 2]", "final_bn_relu True → False"]
+        assert app.status.startswith("final_bn_relu = False: ")
+        app.undo()
+        assert app.config["num_blocks"] == [1, 1, 2, 2] and "final_bn_relu" not in app.config
+        app.reset_keys("num_blocks")
+        assert "num_blocks" not in app.config and app.config["init_planes"] == 4
+        app.reset_keys()
+        assert set(app.config) == {"name", "heads"} and app.design["changed"] == 0
+
+    def test_what_cannot_be_built(self, app):
+        before = app.config
+        with pytest.raises(ConfigError, match="init_planes"):
+            app.set_key("init_planes", 0)
+        send(app, type="key", key="init_planes", value="0", done=True)
+        refused = next(key["refused"] for key in app.design["keys"] if key["name"] == "init_planes")
+        assert (refused["typed"], refused["nearest"]) == ("0", ["1"]) and "greater than 0" in refused["reason"]
+        assert app.config == before and app.error == "" and app.status.endswith("the last model that could.")
+        send(app, type="key", key="init_planes", value="1", done=True)
+        assert app.config["init_planes"] == 1 and not any(key["refused"] for key in app.design["keys"])
+
+    def test_a_slider_that_is_held_is_one_step(self, app):
+        steps = len(app.history)
+        for value in (5, 6, 7):
+            send(app, type="key", key="init_planes", value=value, done=False)
+            assert app.config["init_planes"] == value and len(app.history) == steps
+        send(app, type="key", key="init_planes", value=8, done=True)
+        assert app.history[steps:] == ["init_planes 4 → 8"]
+        app.undo()
+        assert app.config["init_planes"] == 4
+
+    def test_steps_of_the_history_are_clicked(self, app):
+        app.set_key("init_planes", 6)
+        app.set_key("init_planes", 7)
+        send(app, type="step", at=0)
+        assert app.config["init_planes"] == 4 and app.steps["at"] == 0 and len(app.steps["words"]) == 3
+        send(app, type="step", at=2)
+        assert app.config["init_planes"] == 7
+        send(app, type="step", at=3)
+        assert "steps 0 to 2, not 3" in app.error
+
+    def test_a_module_has_no_keys(self):
+        app = ck.explore(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(4, 4, 3))), image=None)
+        assert app.design["keys"] == []
+        send(app, type="key", key="depth", value=3, done=True)
+        assert "no key 'depth'" in app.error
+
+
 class TestAnswers:
     """A page counts what it has asked, and is told what was answered, whatever came of it."""
 

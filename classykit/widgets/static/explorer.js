@@ -97,10 +97,54 @@ function partOf(app, kernel, names) {
   return /** @type {any} */ (part);
 }
 
+/**
+ * Panels of which one is shown. Arrow keys move between the tabs.
+ * @param {string} label
+ * @param {Record<string, HTMLElement>} panels
+ */
+function tabs(label, panels) {
+  const names = Object.keys(panels);
+  const list = h("div", { class: "ck-tabs", role: "tablist", "aria-label": label });
+  const buttons = names.map((name) => {
+    const panel = panels[name];
+    const tab = h("button", { type: "button", class: "ck-tab", role: "tab", id: unique(), text: name });
+    panel.id = unique();
+    put(tab, "aria-controls", panel.id);
+    put(panel, "role", "tabpanel");
+    put(panel, "aria-labelledby", tab.id);
+    tab.addEventListener("click", () => show(name));
+    list.append(tab);
+    return tab;
+  });
+
+  function show(/** @type {string} */ chosen) {
+    names.forEach((name, i) => {
+      panels[name].hidden = name !== chosen;
+      put(buttons[i], "aria-selected", name === chosen ? "true" : "false");
+      put(buttons[i], "tabindex", name === chosen ? "0" : "-1");
+      if (name === chosen) panels[name].dispatchEvent(new Event("ck-shown"));
+    });
+  }
+
+  list.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const at = buttons.findIndex((tab) => tab.getAttribute("aria-selected") === "true");
+    const next = (at + step + names.length) % names.length;
+    show(names[next]);
+    buttons[next].focus();
+    event.preventDefault();
+  });
+  show(names[0]);
+  const node = h("div", { class: "classykit ck-left" }, list, ...Object.values(panels));
+  return node;
+}
+
 /** @param {Props<AppTraits>} props */
 function render({ model, el }) {
-  const [bar, map, panel, view, code] = ["bar", "map", "panel", "view", "code"].map(() => h("div"));
-  const columns = h("div", { class: "classykit-columns" }, panel, view);
+  const [bar, map, panel, design, view, code] = Array.from({ length: 6 }, () => h("div"));
+  const left = tabs("What it is, and what is done to it", { Block: panel, Design: design });
+  const columns = h("div", { class: "classykit-columns" }, left, view);
   const frame = h("div", { class: "classykit-frame" }, bar, map, columns, code);
   const words = h("div", { class: "ck-silence", role: "alert" });
   const kernel = questions(model);
@@ -112,6 +156,7 @@ function render({ model, el }) {
     model_bar.render({ model: part({ state: "bar_state" }), el: bar }),
     block_map.render({ model: part({ state: "map_state", picture: "thumbnail" }), el: map }),
     block_panel.render({ model: part({ state: "panel_state" }), el: panel }),
+    design_panel.render({ model: part({}), el: design }),
     feature_view.render({ model: part({ state: "view_state", frame: "moment" }), el: view }),
     code_view.render({ model: part({}), el: code }),
   ];

@@ -1,0 +1,106 @@
+"""classykit.exploring.design: keys as controls, what differs, and what would work in place of what does not."""
+
+import pytest
+from torch import nn
+
+import classykit as ck
+from classykit.errors import ConfigError
+from classykit.exploring.design import CHOICE, NUMBER, TEXT, TOGGLE, controls, nearest, turned, typed
+from classykit.exploring.explored import Explored
+
+NAMES = ["regnet_y_400mf", "resnet18", "efficientnet_b0", "vit_demo", "densenet121", "r3d_18"]
+ANYNET = {"name": "anynet", "depths": [1, 1], "widths": [104, 208], "group_widths": [26, 26],
+          "bottleneck_multipliers": [1.0, 1.0], "strides": [2, 2]}  # fmt: skip
+
+
+def named(subject):
+    return {control.name: control for control in controls(subject)}
+
+
+@pytest.mark.parametrize("model", [*NAMES, ANYNET], ids=str)
+def test_every_key_is_a_control_that_is_as_the_preset(model):
+    subject = Explored(model)
+    found = named(subject)
+    assert list(found) == list(ck.describe(model).keys)
+    assert all(c.meaning and c.takes and c.kind in (TOGGLE, CHOICE, NUMBER, TEXT) for c in found.values())
+    if isinstance(model, str):
+        assert not any(c.changed for c in found.values())
+    for c in found.values():
+        if c.kind == NUMBER:
+            assert c.low <= c.value <= c.high and c.low < c.high and c.step > 0, c
+        if c.kind == CHOICE:
+            assert c.value in c.options
+
+
+@pytest.mark.parametrize("model", NAMES)
+def test_the_ends_of_sliders_are_values_of_their_kind(model):
+    subject = Explored(model)
+    for control in controls(subject):
+        if control.kind != NUMBER:
+            continue
+        for end in (control.low, control.high):
+            value = int(end) if control.whole else float(end)
+            try:
+                turned(subject, control.name, value)
+            except ConfigError as error:  # with the other keys as they are; then something near works
+                assert nearest(subject, control, value), (control.name, value, str(error))
+
+
+def test_a_key_is_turned_and_back():
+    subject = Explored("regnet_y_400mf")
+    subject.attach_head("block3-1", "linear_probe", "cls", {"num_classes": 3})
+    fresh, words = turned(subject, "depth", 14)
+    assert fresh.config["depth"] == 14 and words == "" and fresh.heads()["cls"][0] == "block3-1"
+    assert {c.name for c in controls(fresh) if c.changed} == {"depth"} and named(fresh)["depth"].preset == 16
+    again, _ = turned(fresh, "depth", 16)
+    assert set(again.config) == {"name", "heads"}
+
+
+def test_heads_without_their_block_are_told_of():
+    subject = Explored("resnet18")
+    subject.attach_head("block3-1", "fully_connected", "cls", {"num_classes": 3})
+    fresh, words = turned(subject, "num_blocks", [2, 2])
+    assert fresh.heads() == {} or fresh.heads()["cls"][0] == "block1-1"
+    assert words == "" or words.startswith("Head cls did not come along")
+
+
+@pytest.mark.parametrize(
+    "model, key, value, near",
+    [
+        ("regnet_y_400mf", "w_0", 52, [48, 56]),
+        ("regnet_y_400mf", "depth", -3, [1]),
+        ("regnet_y_400mf", "w_m", 0.5, [1.01]),
+        ("vit_demo", "num_heads", 5, [4, 6]),
+        ("resnet18", "init_planes", 0, [1]),
+        ("resnet18", "num_blocks", "many", []),
+    ],
+)
+def test_what_cannot_be_built_names_the_nearest_that_can(model, key, value, near):
+    subject = Explored(model)
+    before = subject.config
+    with pytest.raises(ConfigError, match=key) as refused:
+        turned(subject, key, value)
+    assert refused.value.nearest == near
+    assert ("The nearest that work: " in str(refused.value)) == bool(near)
+    for one in near:
+        assert turned(subject, key, one)[0].full_config[key] == one
+    assert subject.config == before
+
+
+def test_modules_and_unknown_keys():
+    module = Explored(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(4, 4, 3))))
+    assert controls(module) == []
+    with pytest.raises(ConfigError, match=r"no key 'dept'. Did you mean 'depth'"):
+        turned(Explored("regnet_y_400mf"), "dept", 3)
+    with pytest.raises(ConfigError, match="It has none"):
+        turned(module, "depth", 3)
+
+
+def test_what_is_typed():
+    found = named(Explored("regnet_y_400mf"))
+    assert typed(found["w_a"], "28") == 28.0 and type(typed(found["w_a"], 28)) is float
+    assert typed(found["depth"], " 14 ") == 14 and typed(found["activation"], '"silu"') == "silu"
+    assert typed(found["use_se"], False) is False
+    for odd in ("__import__('os')", "1 +", "", "(" * 10_000):
+        with pytest.raises(ConfigError, match="depth takes whole number"):
+            typed(found["depth"], odd)
