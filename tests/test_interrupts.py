@@ -8,6 +8,7 @@ import gc
 import random
 import signal
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch.utils import _contextlib, _python_dispatch
 
 import classykit as ck
 from classykit.errors import Interrupted
+from classykit.extracting.disk import sole_writer
 
 KIT = (str(Path(ck.__file__).parent),)
 # Python code of torch's that switches something for a while, and the generators that it is written with
@@ -175,7 +177,12 @@ def test_at_any_line(verb, files, model, tmp_path, everything, assert_same):
 def works_in_another_thread(model):
     """Whether no lock of the kit's is left closed: the thread that was interrupted would not notice."""
     done = threading.Event()
-    ask = lambda: (ck.run(model, X, **FAST | {"progress": True}), done.set())  # noqa: E731  a bar has a lock, too
+
+    def ask():
+        ck.run(model, X, **FAST | {"progress": True})  # a bar has a lock, too
+        with tempfile.TemporaryDirectory() as folder, sole_writer(Path(folder) / "out", Path(folder) / "out" / "lock"):
+            done.set()
+
     threading.Thread(target=ask, daemon=True).start()
     return done.wait(30)
 

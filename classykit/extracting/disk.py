@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+import portalocker
 
 from classykit.errors import DeviceError, MissingDependencyError, StateError
 
@@ -72,24 +72,28 @@ def sole_writer(folder: Path, lock: Path) -> Iterator[None]:
     made = [where for where in (lock.parent, folder) if not where.exists()]
     with explained(folder, "make the folder"):
         lock.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(lock, blocking=False)
+    with explained(folder, "write"):
+        file = open(lock, "a")  # closed, be it by the garbage collector, it lets go
+    locked = False
     try:
-        held.acquire()
-    except Timeout:
+        portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+        locked = True
+    except portalocker.AlreadyLocked:
+        file.close()
         raise StateError(
             f"Another extraction is writing to {folder}: wait until it is done, or stop it; then the same call goes on "
             f"from there. Or name another folder."
         ) from None
-    except (OSError, NotImplementedError):
+    except portalocker.LockException:
         log.warning("%s knows no locks: keep other extractions away from it", folder)
     try:
         yield
     finally:
-        if held.is_locked and made and {p for where in made for p in where.iterdir()} <= {lock, lock.parent}:
+        if locked and made and {p for where in made for p in where.iterdir()} <= {lock, lock.parent}:
             lock.unlink(missing_ok=True)
             for where in made:
                 where.rmdir()
-        held.release()
+        file.close()
 
 
 def checksum(path: Path, start: int = 0, stop: int | None = None) -> int:

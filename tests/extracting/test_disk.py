@@ -107,10 +107,10 @@ class TestTwoAtOnce:
         assert not (tmp_path / "new" / "folder").exists()
 
     def test_a_disk_without_locks(self, small, tmp_path, monkeypatch):
-        def none(self, *args, **kwargs):
-            raise NotImplementedError("FileSystem does not appear to support flock")
+        def none(file, flags):
+            raise disk.portalocker.LockException(OSError(errno.ENOLCK, "No locks available"))
 
-        monkeypatch.setattr(disk.FileLock, "acquire", none)
+        monkeypatch.setattr(disk.portalocker, "lock", none)
         assert run(*small, "block0-0", tmp_path / "out").complete
 
 
