@@ -93,7 +93,7 @@ VERBS = {
     "arithmetic": lambda model, out: ck.arithmetic(model, X, FIRST, 1, (0, 0)),
     "the app": in_the_app,
 }  # fmt: skip
-TRIED = 80  # interrupts at lines, of each verb
+TRIED = 120  # interrupts at lines, of each verb
 MOMENTS = {
     "capture": 350,
     "run": 350,

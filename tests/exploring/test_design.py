@@ -34,7 +34,7 @@ def test_every_key_is_a_control_that_is_as_the_preset(model):
 
 @pytest.mark.parametrize("model", NAMES)
 def test_the_ends_of_sliders_are_values_of_their_kind(model):
-    subject = Explored(model)
+    subject, without_help = Explored(model), []
     for control in controls(subject):
         if control.kind != NUMBER:
             continue
@@ -43,7 +43,9 @@ def test_the_ends_of_sliders_are_values_of_their_kind(model):
             try:
                 turned(subject, control.name, value)
             except ConfigError as error:  # with the other keys as they are; then something near works
-                assert nearest(subject, control, value), (control.name, value, str(error))
+                if not nearest(subject, control, value):
+                    without_help.append((control.name, value, str(error)))
+    assert without_help == []
 
 
 def test_a_key_is_turned_and_back():

@@ -22,8 +22,8 @@ def test_figures_by_head(fit):
 
 def test_it_is_said(fit):
     words = "parity", "block3-2", "240 pictures", "60 held out", "the trunk stays as it is", "2.300 → 0.400", "0.910"
-    for form in (str(fit), fit._repr_html_()):
-        assert [one for one in (*words, "It is small.") if one not in form] == []
+    missing = [one for form in (str(fit), fit._repr_html_()) for one in (*words, "It is small.") if one not in form]
+    assert missing == []
 
 
 def test_the_whole_model_is_said(fit):
