@@ -143,6 +143,54 @@ interface FeatureTraits {
   busy: boolean;
 }
 
+/** An array in `pane_pixels`: see exploring/pixels.py. */
+interface Packed {
+  start: number;
+  shape: number[];
+  low: number;
+  high: number;
+}
+
+/** The same with its numbers; `at` gives the value in a place. */
+interface Unpacked {
+  shape: number[];
+  low: number;
+  high: number;
+  numbers: Uint16Array;
+  at: (index: number) => number;
+}
+
+/** What views beside the picture may ask of it. */
+interface PictureColumn {
+  /** words about what is pointed at; what `aria-describedby` names */
+  readout: HTMLElement;
+  /** marks what one place of a map sees of the picture */
+  point(at: { x: number; y: number; width: number; height: number; field: Window2d | null } | null): void;
+  /** which of a clip's time steps is shown */
+  step(): number;
+  /** calls when that changes */
+  onMove(act: () => void): void;
+  stop(): void;
+}
+
+/** A view is given the place at the end of the row of tabs, too, and the picture beside it. */
+type ViewProps<T extends object> = Props<T> & { tools: HTMLElement; picture: PictureColumn };
+
+/** What any tab may read: its own state, its arrays, and what the app shows besides. */
+interface PaneTraits {
+  pane: any;
+  pane_pixels: DataView | null;
+  selected: string;
+  source: FeatureTraits["source"];
+  picture: string;
+  busy: boolean;
+}
+
+interface ViewsTraits extends FeatureTraits, PaneTraits {
+  tab: string;
+  tabs: { id: string; title: string }[];
+}
+
 interface CodeTraits {
   code: string;
 }
@@ -177,9 +225,20 @@ type AppTraits = Record<string, unknown>;
 interface Part<T extends object> {
   render(props: Props<T>): () => void;
 }
+interface ViewPart<T extends object> {
+  render(props: ViewProps<T>): () => void;
+}
 declare const model_bar: Part<BarTraits>;
 declare const block_map: Part<MapTraits>;
 declare const block_panel: Part<PanelTraits>;
 declare const design_panel: Part<DesignTraits>;
-declare const feature_view: Part<FeatureTraits>;
+declare const views: Part<ViewsTraits>;
+declare const feature_grid: ViewPart<FeatureTraits>;
+declare const why_view: ViewPart<PaneTraits>;
+declare const attention_view: ViewPart<PaneTraits>;
+declare const layers_view: ViewPart<PaneTraits>;
+declare const information_view: ViewPart<PaneTraits>;
+declare const compare_view: ViewPart<PaneTraits>;
+declare const blocks_view: ViewPart<FeatureTraits>;
+declare const picture_column: { render(props: Props<FeatureTraits>): PictureColumn };
 declare const code_view: Part<CodeTraits>;

@@ -60,6 +60,9 @@ class Scene:
         last: the last pass, None when the model, its input or the device has changed since.
         given: what each head that was attached then gave in it.
         order, scale, offset: which feature maps are shown, and how.
+        channel, position: the unit that is looked at, in the chosen block: its channel and (row, column); None for none.
+        target: the class that is asked about; None for the most probable.
+        knows: what each block's features tell, {block: accuracy of a probe on them}; empty before they were asked.
     """
 
     _picture: Image.Image | None
@@ -69,12 +72,14 @@ class Scene:
         self.uploaded: str | None = None
         self.order, self.scale, self.offset = ORDERS[0], SCALES[0], 0
         self.block = ""
+        self.target: int | None = None
         self.open(subject)
 
     def open(self, subject: Explored) -> None:
         """Put another model on the screen; the block of the old one's name stays chosen where there is one."""
         self.subject = subject
         self.profile: Profile | None = None
+        self.knows: dict[str, float] = {}
         self.forget()
         self.frame = len(self.frames) // 2  # at the ends of a clip convolutions see the padding too
         names = self.block_names
@@ -83,6 +88,8 @@ class Scene:
     def choose(self, block: str) -> None:
         """Choose a block; its first maps are shown."""
         self.block, self.offset = block, 0
+        self.channel: int | None = None
+        self.position: tuple[int, int] | None = None
 
     def forget(self) -> None:
         """Let go of the last pass: it is no longer of what is on the screen."""

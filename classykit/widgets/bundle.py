@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _STATIC = Path(__file__).parent / "static"
+SHARED = ("common.js", "pixels.js")
 _EXPORT = "export default { render };"
 
 
@@ -21,7 +22,7 @@ def module(widget: str, parts: Sequence[str]) -> str:
     1
     """
     within = [f"const {part} = (() => {{\n{_inner(part)}\n}})();" for part in parts]
-    return "\n".join([_read("common.js"), *within, _read(f"{widget}.js")])
+    return "\n".join([*map(_read, SHARED), *within, _read(f"{widget}.js")])
 
 
 def style(widget: str, parts: Sequence[str]) -> str:

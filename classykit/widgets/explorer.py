@@ -33,6 +33,8 @@ from classykit.exploring.carrying import carry_heads, in_words
 from classykit.exploring.design import controls, turned, typed
 from classykit.exploring.explored import Explored
 from classykit.exploring.history import History, Step, difference
+from classykit.exploring.pane import Pane
+from classykit.exploring.panes import PANES
 from classykit.exploring.scene import Scene, frames_for
 from classykit.heads.classy_head import ClassyHead
 from classykit.images import load_image, sample_images
@@ -44,11 +46,20 @@ from classykit.running.run import Run
 from classykit.seeing.feature_maps import ORDERS, SCALES
 from classykit.widgets import bundle, lifetime, present
 from classykit.widgets.snapshot import page, snapshot
+from classykit.widgets.worker import Cancelled, Worker
 
 log = logging.getLogger(__name__)
 
+# what takes another thing on the screen, so that an answer still under way would be of the old
+SUPERSEDING = frozenset({"choose", "step", "undo", "redo", "image", "upload", "device"})
+
 _PAGES = 16  # that are told what was answered: an app may stand on several
-_PARTS = ("model_bar", "block_map", "block_panel", "design_panel", "feature_view", "code_view")
+_PARTS = (
+    "model_bar", "block_map", "block_panel", "design_panel",
+    "picture_column", "feature_grid", "why_view", "attention_view", "layers_view", "information_view", "compare_view",
+    "blocks_view", "views", "code_view",
+)  # fmt: skip
+FEATURES = "features"  # the tab that is open at first
 
 
 def _refusal(error: ClassyKitError) -> Exception:
@@ -155,6 +166,10 @@ class Explorer(anywidget.AnyWidget):
         sync=True
     )
     moment = traitlets.Int(0, help="a frame, or a time step where there is no clip; goes both ways").tag(sync=True)
+    tabs = traitlets.List(traitlets.Dict(), help="the tabs that the model has: id, title").tag(sync=True)
+    tab = traitlets.Unicode(FEATURES, help="the id of the open tab; goes both ways").tag(sync=True)
+    pane = traitlets.Dict(help="what is on the open tab: tab, which it is of, and what its view is told").tag(sync=True)
+    pane_pixels = traitlets.Bytes(help="the arrays of the open tab, as exploring.pixels packs them").tag(sync=True)
     table = traitlets.Dict(help="all blocks in figures: columns, rows").tag(sync=True)
     code = traitlets.Unicode(help="what makes all that, in Python").tag(sync=True)
     design = traitlets.Dict(help="family, name, keys as controls, changed: how many differ").tag(sync=True)
@@ -188,6 +203,10 @@ class Explorer(anywidget.AnyWidget):
         self._history = History(self._step(self._scene.subject.name))
         self._refused: dict[str, dict[str, Any]] = {}  # {key: what was typed, why it is none, what would work}
         self._own: dict[str, Explored] = {}  # modules of the user's, by what the picker calls them
+        tell = lifetime.weakly(self._tell)
+        self._panes: dict[str, Pane] = {kind.id: kind(self._scene, tell) for kind in PANES}
+        self._worker = Worker()
+        self._from_page = self._showing = False
         super().__init__(**self._traits_of_scene())
         self._listen()
         lifetime.hold_weakly((self.layout, self))
@@ -235,8 +254,9 @@ class Explorer(anywidget.AnyWidget):
         return self._scene.experiment
 
     def to_code(self) -> str:
-        """Python that builds the model on the screen, heads and all, and runs it."""
-        return self.experiment.to_code()
+        """Python that builds the model on the screen, heads and all, runs it, and does what the open tab shows."""
+        pane = self._panes.get(self.tab)
+        return "\n".join(filter(None, [self.experiment.to_code(), pane.code() if pane is not None else ""]))
 
     def to_json(self) -> str:
         """The description of what is on the screen as JSON (see `classykit.Experiment`)."""
@@ -552,13 +572,23 @@ class Explorer(anywidget.AnyWidget):
             "scale": ({"scale": str}, lambda m, b: self._arrange(scale=m["scale"])),
             "page": ({"offset": int}, lambda m, b: self._arrange(offset=m["offset"])),
         }
+        for pane in self._panes.values():
+            for kind, (holds, act) in pane.acts.items():
+                self._acts[kind] = holds, functools.partial(self._act_in_pane, act)
 
         self.on_msg(lifetime.weakly(self._receive))
 
     def _receive(self, _: Any, message: Any, buffers: list[Any]) -> None:
         kind = message.get("type") if isinstance(message, dict) else None
+        if kind == "cancel":
+            return self._worker.cancel()
         if not isinstance(kind, str) or kind not in self._acts:
             return
+        if kind in SUPERSEDING:  # what is under way is of what is then no longer on the screen
+            self._worker.cancel()
+        self._worker.do(kind, lambda: self._answer(kind, message, buffers))
+
+    def _answer(self, kind: str, message: dict[str, Any], buffers: list[Any]) -> None:
         holds, act = self._acts[kind]
         odd = [name for name, of in holds.items() if type(message.get(name)) is not of]
         try:
@@ -572,12 +602,23 @@ class Explorer(anywidget.AnyWidget):
                 others = [(other, n) for other, n in self.answered.items() if other != page]
                 self.answered = dict([*others, (page, asked)][-_PAGES:])
 
+    def _act_in_pane(self, act: Callable[[dict[str, Any]], Any], message: dict[str, Any], _: list[Any]) -> None:
+        try:
+            act(message)
+        finally:
+            self._idle()
+            self._refresh()
+
     def _act(self, what: Callable[[], Any]) -> None:
         """Do what somebody asked for in the app: whatever goes wrong is said there, and it stays usable."""
         with self._lock:
             self.error = ""
             try:
                 what()
+            except Cancelled:
+                self._fail("")
+                self.status = "Cancelled. Everything is as it was."
+                raise
             except KeyboardInterrupt:  # of the kit's own kind, too
                 self._fail("Interrupted. Everything is as it was.")
             except ClassyKitError as error:
@@ -593,15 +634,32 @@ class Explorer(anywidget.AnyWidget):
         self.status, self.error = "", words
         self.selected = self._scene.block  # the browser was ahead
 
-    @traitlets.observe("selected")
-    def _select_from_map(self, change: Any) -> None:
-        if change["new"] != self._scene.block:
-            self._act(lambda: self.set_trait("selected_block", change["new"]))
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """What the page has changed; ipywidgets calls it."""
+        self._from_page = True
+        try:
+            super().set_state(sync_data)
+        finally:
+            self._from_page = False
 
-    @traitlets.observe("moment")
-    def _move_to(self, change: Any) -> None:
+    @traitlets.observe("selected", "tab", "moment")
+    def _follow_page(self, change: Any) -> None:
+        name, new, scene = change["name"], change["new"], self._scene
+        if self._showing or {"selected": scene.block, "moment": scene.frame}.get(name) == new:
+            return
+        acts: dict[str, Callable[[], Any]] = {
+            "selected": lambda: self._act(lambda: self.set_trait("selected_block", new)),
+            "tab": lambda: self._act(self._refresh),
+            "moment": lambda: self._move_to(new),
+        }
+        if self._from_page:
+            self._worker.do(name, acts[name])
+        else:
+            acts[name]()
+
+    def _move_to(self, moment: int) -> None:
         # what comes from the browser may be late, for a block that has fewer moments
-        self.frame = max(0, min(change["new"], self._scene.moments - 1))
+        self.frame = max(0, min(moment, self._scene.moments - 1))
         self.moment = self.frame
 
     def _choose_listed(self, name: str) -> None:
@@ -653,13 +711,31 @@ class Explorer(anywidget.AnyWidget):
         scene = self._scene
         if scene.wants_look:
             self._act(scene.look)
+        there = [pane for pane in self._panes.values() if pane.applies]
+        pane = next((pane for pane in there if pane.id == self.tab), None)
+        if pane is not None and pane.due:
+            self._work(pane)
         with self.hold_trait_notifications():
             for name, value in self._traits_of_scene().items():
                 if not _same(getattr(self, name), value):
                     self.set_trait(name, value)
         if scene.subject.adopted is not None:
             self._own[f"{scene.subject.adopted}, yours"] = scene.subject
+        self._showing = True
+        try:
+            self._show_all(there, pane)
+        finally:
+            self._showing = False
+
+    def _show_all(self, there: list[Pane], pane: Pane | None) -> None:
+        scene = self._scene
         with self.hold_sync():  # a map without its pixels would be drawn wrong
+            self.tabs = [{"id": FEATURES, "title": "Features"}, *({"id": p.id, "title": p.title} for p in there)]
+            if pane is None:
+                self.tab, self.pane, self.pane_pixels = FEATURES, {}, b""
+            else:
+                state, self.pane_pixels = pane.show()
+                self.pane = {"tab": pane.id, **state}
             self.bar_state = present.bar(scene, list(self._own))
             self.map_state, self.selected = present.block_map(scene), scene.block
             self.panel_state, self.code, self.steps = present.panel(scene), self.to_code(), present.steps(self._history)
@@ -669,6 +745,13 @@ class Explorer(anywidget.AnyWidget):
             if self._shown is not scene.pictures:  # to write them as JPEG takes longer than all the rest
                 self._shown = scene.pictures
                 self.thumbnail, self.picture, self.frames = present.pictures(scene)
+
+    def _work(self, pane: Pane) -> None:
+        """What the open tab shows, worked out; an error is said, and the tab shows what it can without."""
+        try:
+            self._act(pane.work)
+        finally:
+            self._idle()
 
     def _greet(self) -> None:
         """Begin with a model that has just been put on the screen."""
@@ -691,6 +774,10 @@ class Explorer(anywidget.AnyWidget):
 
     def _say(self, words: str) -> None:
         self.status = words
+
+    def _tell(self, words: str, done: int = 0, total: int = 0) -> None:
+        """What a tab works at, and how far it is."""
+        self.status, self.busy, self.progress = words, True, done / total if total else -1.0
 
     def _progress(self, words: str) -> Callable[[int, int], None]:
         """A callback for a run that moves the bar at most ten times a second."""

@@ -1,8 +1,10 @@
 """Fixtures for the browser tests: one JupyterLab and one Chromium a session, a fresh page a test."""
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
+import bare
 import pytest
 from lab import CHROMIUM_ARGS, PATIENCE, Lab, check, find_chromium, watched_page
 from playwright.sync_api import expect, sync_playwright
@@ -75,3 +77,25 @@ def page(browser, lab, shots, request):
     lab.stop_kernels()
     if not getattr(request.node, "failed", False):
         check(page)
+
+
+@pytest.fixture
+def opened(browser, shots, request):
+    """``page = opened(ck.explore("resnet18"), width=620, dark=True)``: the app on a page of its own (see bare.py).
+
+    Errors in it, and requests that leave this machine, fail the test.
+    """
+    with ExitStack() as stack:
+        pages = []
+
+        def open_app(app, **looks):
+            pages.append(stack.enter_context(bare.opened(browser, app, **looks)))
+            return pages[-1]
+
+        yield open_app
+        for page in pages:
+            if getattr(request.node, "failed", False):
+                page.screenshot(path=shots / f"failed-{request.node.name}.png", full_page=True)
+                print(f"Screenshot: {shots}/failed-{request.node.name}.png", *page.problems, sep="\n")
+            else:
+                check(page)

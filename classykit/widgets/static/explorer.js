@@ -157,7 +157,7 @@ function render({ model, el }) {
     block_map.render({ model: part({ state: "map_state", picture: "thumbnail" }), el: map }),
     block_panel.render({ model: part({ state: "panel_state" }), el: panel }),
     design_panel.render({ model: part({}), el: design }),
-    feature_view.render({ model: part({ state: "view_state", frame: "moment" }), el: view }),
+    views.render({ model: part({ state: "view_state", frame: "moment" }), el: view }),
     code_view.render({ model: part({}), el: code }),
   ];
 

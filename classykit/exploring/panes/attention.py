@@ -1,0 +1,11 @@
+"""Attention."""
+
+from __future__ import annotations
+
+from classykit.exploring.pane import Pane
+
+
+class AttentionPane(Pane):
+    """Attention."""
+
+    id, title = "attention", "Attention"

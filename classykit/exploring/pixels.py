@@ -1,0 +1,30 @@
+"""Arrays for the browser: a whole number of two bytes a value, beside what its lowest and its highest stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def pack(arrays: Sequence[Tensor]) -> tuple[list[dict[str, Any]], bytes]:
+    """(for each array its ``start`` among the numbers, ``shape``, ``low`` and ``high``; all numbers as uint16).
+
+    Values that are not finite become the nearest that are.
+
+    >>> described, data = pack([torch.tensor([[-1.0, 0.0, 1.0]])])
+    >>> described, len(data)
+    ([{'start': 0, 'shape': [1, 3], 'low': -1.0, 'high': 1.0}], 6)
+    """
+    described, data, start = [], [], 0
+    for array in arrays:
+        values = array.detach().to("cpu", torch.float32)
+        finite = values[values.isfinite()]
+        low, high = (finite.min().item(), finite.max().item()) if finite.numel() else (0.0, 0.0)
+        unit = (values.nan_to_num(low, high, low).clamp(low, high) - low) / ((high - low) or 1.0)
+        described.append({"start": start, "shape": list(array.shape), "low": low, "high": high})
+        data.append((unit * 65535).round().numpy().astype("<u2").tobytes())
+        start += array.numel()
+    return described, b"".join(data)

@@ -1,0 +1,242 @@
+// @ts-check
+// What the chosen block makes of the picture: one small map a channel.
+
+const ORDERS = ["variance", "mean", "index"].map((id) => ({ id, label: id }));
+const SCALES = [
+  { id: "map", label: "each map" },
+  { id: "shared", label: "shared" },
+];
+
+/** @param {ViewProps<FeatureTraits>} props */
+function render({ model, el, tools, picture }) {
+  /** @type {{ features: Maps, numbers: Uint16Array } | null} */
+  let drawn = null; // the features and the numbers on the screen
+  /** @type {{ block: string | undefined, channel: number, x: number, y: number } | null} */
+  let chosen = null;
+  let reach = 0; // the map that Tab reaches
+  /** @type {[number, number, number] | null} */
+  let pointed = null; // [index, x, y] of the unit that the words are about
+
+  const heading = h("b");
+  const size = h("span", { class: "ck-soft" });
+  const chip = h("span", { class: "ck-chip ck-chip-untrained", text: "untrained" });
+  const range = h("span", { class: "ck-soft ck-small", role: "status" });
+  /** @type {(text: string, label: string, step: number) => HTMLElement} */
+  const turn = (text, label, step) => {
+    const button = h("button", { type: "button", class: "ck-icon", "aria-label": label, text });
+    button.addEventListener("click", () => {
+      const offset = target(step);
+      if (offset !== null) send(model, { type: "page", offset });
+    });
+    return button;
+  };
+  const before = turn("‹", "previous channels", -1);
+  const after = turn("›", "next channels", 1);
+  const pager = h("span", { class: "ck-pager" }, before, range, after);
+  const grid = h("div", { class: "ck-grid" });
+  const head = h("div", { class: "ck-grid-head" }, heading, size, chip, pager);
+  const hint = h("p", { class: "ck-hint ck-soft" });
+  const order = choice("sort", (id) => send(model, { type: "order", order: id }));
+  const scale = choice("scale", (id) => send(model, { type: "scale", scale: id }));
+  const count = h("span", { class: "ck-soft" });
+  el.classList.add("ck-maps");
+  el.replaceChildren(head, grid, hint);
+  tools.replaceChildren(order.node, scale.node, count);
+
+  const state = () => model.get("state") ?? {};
+  const features = () => state().features ?? null;
+  const canvases = () => [...grid.querySelectorAll("canvas")];
+
+  function target(/** @type {number} */ step) {
+    const { offset, page_size, channels } = features() ?? { offset: 0, page_size: 24, channels: 0 };
+    const next = Math.max(0, offset + step * page_size);
+    return next === offset || next >= channels ? null : next;
+  }
+
+  // Where the numbers of a map begin, at the time step that is shown.
+  /** @type {(features: Maps, index: number) => number} */
+  const startOf = ({ width, height, steps }, index) => (index * steps + picture.step()) * width * height;
+
+  // A vector comes as one map with its values in rows, the last of which need not be full.
+  const isVector = () => drawn?.features.kind === "vector";
+
+  /** @type {(index: number, x: number, y: number) => void} */
+  function describe(index, x, y) {
+    if (!drawn) return;
+    pointed = [index, x, y];
+    const { maps, width, height, field, values } = drawn.features;
+    const part = drawn.numbers[startOf(drawn.features, index) + y * width + x] / 65535;
+    const value = `value ${figure(maps[index].low + part * (maps[index].high - maps[index].low))}`;
+    if (isVector()) {
+      picture.point(null);
+      const place = y * width + x;
+      return say(picture.readout, place < values ? `feature ${place} · ${value}` : "");
+    }
+    const place = width * height === 1 ? "" : height === 1 ? ` at ${x}` : ` at (${x}, ${y})`;
+    const onPicture = height > 1; // a strip has no places on the picture
+    const seen = onPicture && field ? "\nthe square is what this unit sees" : "";
+    say(picture.readout, `channel ${maps[index].channel}${place} · ${value}${seen}`);
+    picture.point(onPicture ? { x, y, width, height, field } : null);
+  }
+
+  /** @type {(shown: { features: Maps, numbers: Uint16Array }, index: number) => [number, number]} */
+  function strongest({ features, numbers }, index) {
+    const { width, height, values } = features;
+    const from = startOf(features, index);
+    const page = numbers.subarray(from, from + width * height);
+    let best = 0;
+    const end = isVector() ? values : page.length;
+    for (let i = 1; i < end; i++) if (page[i] > page[best]) best = i;
+    return [best % width, Math.floor(best / width)];
+  }
+
+  // What the words and the square say when nothing is hovered: the chosen unit, or how to begin.
+  function rest() {
+    if (drawn && chosen && chosen.block === state().block) {
+      const { channel, x, y } = chosen;
+      const index = drawn.features.maps.findIndex((map) => map.channel === channel);
+      if (index >= 0) return describe(index, x, y);
+    }
+    pointed = null;
+    picture.point(null);
+    say(picture.readout, drawn ? `Point at ${isVector() ? "a cell" : "a map"} to read values.` : "");
+  }
+
+  function createMap() {
+    const canvas = h("canvas", { role: "img", "aria-describedby": picture.readout.id });
+    const label = h("span", { class: "ck-channel" });
+    let index = 0;
+    /** @type {(event: PointerEvent | MouseEvent) => [number, number]} */
+    const unit = (event) => {
+      const { width, height } = drawn?.features ?? { width: 1, height: 1 };
+      const box = canvas.getBoundingClientRect();
+      return [
+        clamp(Math.floor(((event.clientX - box.left) / box.width) * width), 0, width - 1),
+        clamp(Math.floor(((event.clientY - box.top) / box.height) * height), 0, height - 1),
+      ];
+    };
+    const choose = (/** @type {[number, number]} */ [x, y]) => {
+      if (!drawn) return;
+      chosen = { block: state().block, channel: drawn.features.maps[index].channel, x, y };
+      reach = index;
+      mark();
+      describe(index, x, y);
+    };
+    canvas.addEventListener("pointermove", (event) => drawn && describe(index, ...unit(event)));
+    canvas.addEventListener("pointerleave", rest);
+    canvas.addEventListener("click", (event) => drawn && choose(unit(event)));
+    canvas.addEventListener("focus", () => drawn && canvas.matches(":focus-visible") && describe(index, ...strongest(drawn, index)));
+    canvas.addEventListener("blur", rest);
+    canvas.addEventListener("keydown", (event) => {
+      if (!drawn) return;
+      const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
+      /** @type {Record<string, number>} */
+      const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -Infinity, End: Infinity };
+      if (event.key in steps) {
+        const all = canvases();
+        reach = clamp(index + steps[event.key], 0, all.length - 1);
+        mark();
+        all[reach].focus();
+      } else if (event.key === "Enter" || event.key === " ") {
+        choose(strongest(drawn, index));
+      } else {
+        return;
+      }
+      event.preventDefault();
+    });
+    return {
+      node: h("div", { class: "ck-map-cell" }, canvas, label),
+      update(/** @type {ShownMap} */ map, /** @type {number} */ i) {
+        index = i;
+        put(canvas, "aria-label", isVector() ? `${drawn?.features.values} values` : `channel ${map.channel}`);
+        say(label, isVector() ? "" : map.channel);
+        paint(canvas, i);
+      },
+    };
+  }
+
+  /** @type {(canvas: HTMLCanvasElement, index: number) => void} */
+  function paint(canvas, index) {
+    const context = canvas.getContext("2d");
+    if (!drawn || !context) return;
+    const { width, height, values } = drawn.features;
+    if (canvas.width !== width) canvas.width = width;
+    if (canvas.height !== height) canvas.height = height;
+    const image = context.createImageData(width, height);
+    const out = new Uint32Array(image.data.buffer);
+    const from = startOf(drawn.features, index);
+    const end = isVector() ? values : out.length;
+    for (let i = 0; i < end; i++) out[i] = VIRIDIS[drawn.numbers[from + i] >> 8];
+    context.putImageData(image, 0, 0);
+    canvas.style.aspectRatio = `${width} / ${height}`;
+    // Small maps show their cells; large ones are drawn smaller than they are, where leaving cells out would flicker.
+    canvas.style.imageRendering = width > 80 ? "auto" : "pixelated";
+  }
+
+  function mark() {
+    canvases().forEach((canvas, i) => {
+      const on = chosen?.block === state().block && drawn?.features.maps[i].channel === chosen?.channel;
+      canvas.parentElement?.classList.toggle("ck-chosen", on);
+      put(canvas, "tabindex", i === reach ? "0" : "-1");
+    });
+  }
+
+  function update() {
+    const now = features();
+    const numbers = words(model.get("pixels"));
+    // State and numbers may arrive one after the other: nothing is drawn before both belong together.
+    const whole = now?.maps.length && numbers.length === now.maps.length * now.steps * now.height * now.width;
+    if (now?.maps.length && !whole && drawn) return;
+    drawn = whole ? { features: now, numbers } : null;
+    head.hidden = grid.hidden = !drawn;
+    say(hint, drawn ? "" : state().hint);
+    hint.hidden = Boolean(drawn) || !hint.textContent;
+    chip.hidden = !state().untrained;
+    if (drawn) {
+      const { maps, channels, width, height, values, offset, page_size } = drawn.features;
+      say(heading, state().block);
+      const strip = drawn.features.kind === "sequence" ? "steps" : "tokens";
+      const shape = height === 1 ? (width === 1 ? "" : `${width} ${strip}`) : `${width} × ${height}`;
+      say(size, isVector() ? `${values} values` : shape);
+      grid.classList.toggle("ck-strips", !isVector() && width > 8 * height);
+      grid.classList.toggle("ck-single", isVector());
+      pager.hidden = channels <= page_size;
+      say(range, `${offset + 1}–${offset + maps.length} of ${channels}`);
+      put(before, "aria-disabled", target(-1) === null ? "true" : null);
+      put(after, "aria-disabled", target(1) === null ? "true" : null);
+      reach = clamp(reach, 0, maps.length - 1);
+      follow(
+        grid,
+        maps,
+        (map) => `${state().block}/${map.channel}`,
+        createMap,
+      );
+      mark();
+    }
+    rest();
+  }
+
+  // Another moment of the same maps.
+  function show() {
+    if (!drawn) return;
+    canvases().forEach(paint);
+    if (pointed) describe(...pointed);
+  }
+
+  function refresh() {
+    update();
+    const now = features();
+    // One map has no order, and no scale to share.
+    tools.classList.toggle("ck-none", !now || now.kind === "vector");
+    if (!now) return;
+    order.update(ORDERS, now.order);
+    scale.update(SCALES, now.scale);
+    say(count, `${now.channels} ${now.channels === 1 ? "channel" : "channels"}`);
+  }
+
+  picture.onMove(show);
+  refresh();
+  return watch(model, ["state", "pixels"], refresh);
+}
+
+export default { render };

@@ -1,0 +1,245 @@
+// @ts-check
+// The picture or clip that goes in, the button that runs the model, and what the model says of it.
+
+const LARGEST = 6e6; // bytes; a larger picture is made smaller before it travels, as notebook servers drop big messages
+const SIDE = 2048;
+const PACE = 160; // milliseconds a frame when a clip plays
+
+async function readPicture(/** @type {File} */ file) {
+  if (file.size <= LARGEST) return file.arrayBuffer();
+  const bitmap = await createImageBitmap(file);
+  const scale = Math.min(1, SIDE / Math.max(bitmap.width, bitmap.height));
+  const canvas = h("canvas", { width: Math.round(bitmap.width * scale), height: Math.round(bitmap.height * scale) });
+  canvas.getContext("2d")?.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  /** @type {Blob | null} */
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.95));
+  if (!blob) throw new Error("no picture");
+  return blob.arrayBuffer();
+}
+
+// Where in a clip one is: a slider over its frames, and a button that plays them. What plays is not sent, where it
+// stops is.
+function timeline(/** @type {Model<FeatureTraits>} */ model) {
+  let timer = 0;
+  const sign = s("path", { fill: "currentColor" });
+  const button = h(
+    "button",
+    { type: "button", class: "ck-icon ck-play", on: { click: () => (timer ? stop() : play()) } },
+    s("svg", { viewBox: "0 0 10 10", width: 10, height: 10, "aria-hidden": "true" }, sign),
+  );
+  const slider = h("input", { type: "range", class: "ck-slider", min: "0", step: "1" });
+  const words = h("span", { class: "ck-soft ck-small", "aria-hidden": "true" });
+  const step = h("div", { class: "ck-soft ck-small", "aria-hidden": "true" });
+  const node = h("div", { class: "ck-timeline" }, h("div", { class: "ck-time" }, button, slider, words), step);
+
+  const steps = () => model.get("state")?.features?.steps ?? 1;
+  const frames = () => model.get("frames") ?? [];
+  const moments = () => Math.max(frames().length, steps());
+  const now = () => clamp(model.get("frame") ?? 0, 0, moments() - 1);
+  // Which of so many frames or time steps belongs to the moment.
+  const of = (/** @type {number} */ count) => Math.floor((now() * count) / moments());
+
+  slider.addEventListener("input", () => {
+    stop();
+    go(Number(slider.value));
+  });
+  slider.addEventListener("keydown", (event) => {
+    // To the first moment of the next time step, or the one before: a block may have fewer than the clip has frames.
+    const turn = event.key === "PageUp" ? 1 : event.key === "PageDown" ? -1 : 0;
+    if (!turn) return;
+    stop();
+    go(clamp(Math.ceil(((of(steps()) + turn) * moments()) / steps()), 0, moments() - 1));
+    event.preventDefault();
+  });
+
+  function go(/** @type {number} */ moment) {
+    model.set("frame", moment);
+    model.save_changes();
+  }
+
+  function play() {
+    timer = setInterval(() => model.set("frame", (now() + 1) % moments()), PACE);
+    update();
+  }
+
+  function stop() {
+    if (!timer) return;
+    clearInterval(timer);
+    timer = 0;
+    update();
+    model.save_changes();
+  }
+
+  function update() {
+    const count = moments();
+    node.hidden = count < 2;
+    if (timer && node.hidden) stop();
+    put(sign, "d", timer ? "M1 0h3v10h-3zM6 0h3v10h-3z" : "M1 0l9 5l-9 5z");
+    put(button, "aria-label", timer ? "Pause" : "Play");
+    put(button, "title", timer ? "Pause" : "Play");
+    const what = frames().length ? "Frame" : "Time step";
+    put(slider, "aria-label", what);
+    put(slider, "max", count - 1);
+    slider.value = String(now());
+    const time = model.get("state")?.features?.times?.[of(steps())];
+    put(slider, "aria-valuetext", [`${what.toLowerCase()} ${now() + 1} of ${count}`, time].filter(Boolean).join(", "));
+    say(words, `${now() + 1} / ${count}`);
+    say(step, time);
+  }
+
+  return { node, update, stop, frame: () => frames()[of(frames().length)], step: () => of(steps()) };
+}
+
+/**
+ * The column, and what the views beside it may ask of it.
+ * @param {Props<FeatureTraits>} props
+ * @returns {PictureColumn}
+ */
+function render({ model, el }) {
+  const time = timeline(model);
+  /** @type {(() => void)[]} */
+  const moved = [];
+  const source = () => model.get("source") ?? {};
+  const select = choice("Picture", (name) => send(model, { type: "image", name }), { hideLabel: true });
+  const file = h("input", { type: "file", accept: "image/*", class: "ck-file", "aria-label": "Upload a picture" });
+  const upload = h("label", { class: "ck-button ck-upload", title: "Upload a picture, or drop one on the picture" }, file, h("span", { "aria-hidden": "true", text: "Upload" }));
+  const choose = h("div", { class: "ck-picture-choice" }, select.node, upload);
+  const given = h("div", { class: "ck-soft ck-small" });
+  const image = h("img", { class: "ck-picture", draggable: "false" });
+  const square = h("span", { class: "ck-square", hidden: true });
+  const frame = h("div", { class: "ck-picture-frame" }, image, square);
+  const readout = h("div", { class: "ck-readout ck-soft", id: unique() });
+  const button = h("button", { type: "button", class: "ck-button ck-primary" });
+  const runText = h("span", { class: "ck-soft ck-small" });
+  const guesses = h("div", { class: "ck-rows" });
+  const title = h("h4", { class: "ck-guess-title" });
+  const section = h("section", {}, title, guesses);
+
+  button.addEventListener("click", () => {
+    if (!model.get("busy")) send(model, { type: "run" });
+  });
+  file.addEventListener("change", () => {
+    if (file.files?.length) take(file.files[0]);
+    file.value = ""; // so that the same file can be chosen again
+  });
+  const over = (/** @type {boolean} */ on) => (/** @type {DragEvent} */ event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    frame.classList.toggle("ck-over", on);
+  };
+  frame.addEventListener("dragenter", over(true));
+  frame.addEventListener("dragover", over(true));
+  frame.addEventListener("dragleave", over(false));
+  frame.addEventListener("drop", (event) => {
+    over(false)(event);
+    const dropped = event.dataTransfer?.files[0];
+    if (dropped) take(dropped);
+  });
+
+  dress(el, "ck-picture-column");
+  el.replaceChildren(
+    choose,
+    given,
+    frame,
+    time.node,
+    readout,
+    h("div", { class: "ck-run" }, button, runText),
+    section,
+  );
+
+  async function take(/** @type {File} */ file) {
+    try {
+      send(model, { type: "upload", name: file.name }, [await readPicture(file)]);
+    } catch {
+      say(readout, `${file.name} could not be read as a picture.`);
+    }
+  }
+
+  function update() {
+    const now = source();
+    select.update((now.images ?? []).map((item) => ({ id: item.name, label: item.label })), now.image);
+    put(select.select, "aria-label", now.clip ? "Clip" : "Picture");
+    upload.hidden = Boolean(now.clip); // files are pictures
+    choose.hidden = frame.hidden = Boolean(now.example); // what it is called with was given
+    say(given, now.example ? `example: ${now.example}` : "");
+    given.hidden = !now.example;
+    show();
+    const busy = Boolean(model.get("busy"));
+    say(button, busy ? "Running…" : "Run");
+    put(button, "aria-disabled", busy ? "true" : null);
+    put(button, "aria-busy", busy ? "true" : null);
+    say(runText, now.run_text);
+    const list = now.predictions ?? [];
+    section.hidden = !list.length;
+    say(title, now.prediction_title);
+    follow(
+      guesses,
+      list.map((item, rank) => ({ ...item, rank })),
+      (item) => String(item.rank),
+      () => row(),
+    );
+  }
+
+  function show() {
+    const now = source();
+    const picture = (now.clip ? time.frame() : model.get("picture")) ?? "";
+    const shown = picture.startsWith("data:image/") ? picture : null;
+    put(image, "src", shown);
+    put(image, "alt", shown ? `the ${now.clip ? "clip" : "picture"}: ${now.image || "yours"}` : "");
+    image.hidden = !shown;
+  }
+
+  /**
+   * What one unit sees of the picture, or the cell that lies under it; never so small that one cannot see it.
+   * @param {{ x: number, y: number, width: number, height: number, field: Window2d | null } | null} at
+   */
+  function point(at) {
+    square.hidden = !at;
+    if (!at) return;
+    const [top, height] = span(at.y, at.height, at.field, 0);
+    const [left, width] = span(at.x, at.width, at.field, 1);
+    square.style.left = `${100 * (left + width / 2)}%`;
+    square.style.top = `${100 * (top + height / 2)}%`;
+    square.style.width = `max(${100 * width}%, 6px)`;
+    square.style.height = `max(${100 * height}%, 6px)`;
+  }
+
+  /**
+   * [start, length] along an axis of the picture, as parts of it; what lies in the padding is cut off.
+   * @type {(position: number, positions: number, field: Window2d | null, axis: number) => [number, number]}
+   */
+  function span(position, positions, field, axis) {
+    if (!field) return [position / positions, 1 / positions];
+    const extent = field.image[axis];
+    const start = field.offset[axis] + position * field.stride[axis];
+    const from = clamp(start, 0, extent);
+    return [from / extent, (clamp(start + field.size[axis], from, extent) - from) / extent];
+  }
+
+  function move() {
+    time.update();
+    show();
+    moved.forEach((act) => act());
+  }
+
+  function refresh() {
+    time.update();
+    update();
+  }
+
+  refresh();
+  const stops = [
+    watch(model, ["state", "source", "picture", "frames", "busy"], refresh),
+    watch(model, ["frame"], move),
+    time.stop,
+  ];
+  return {
+    readout,
+    point,
+    step: time.step,
+    onMove: (act) => moved.push(act),
+    stop: () => stops.forEach((stop) => stop()),
+  };
+}
+
+export default { render };
