@@ -24,6 +24,7 @@ ACROSS = {
     "models/test_robustness.py": "threads, compilers, copies and data parallelism, for every family",
     "weights/test_convert_timm.py": "models of timm, of every family",
     "browser/test_explorer.py": "the Explorer in a real front end",
+    "browser/test_bare.py": "the Explorer on a page of its own",
     "browser/test_lab.py": "notebooks in a real JupyterLab",
 }
 

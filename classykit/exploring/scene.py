@@ -60,7 +60,7 @@ class Scene:
         last: the last pass, None when the model, its input or the device has changed since.
         given: what each head that was attached then gave in it.
         order, scale, offset: which feature maps are shown, and how.
-        channel, position: the unit that is looked at, in the chosen block: its channel and (row, column); None for none.
+        channel, position: the unit that is looked at in the chosen block, its channel and (row, column); None for none.
         target: the class that is asked about; None for the most probable.
         knows: what each block's features tell, {block: accuracy of a probe on them}; empty before they were asked.
     """

@@ -17,7 +17,7 @@ from lab import watched_page
 
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>classykit</title><style>
 body { margin: 12px; background: canvas; color: canvastext; font-family: system-ui, sans-serif; color-scheme: %s; }
-</style><style>%s</style></head><body%s><main><h1 style="font-size: 14px">A page</h1><div id="app"></div></main>
+</style><style>%s</style></head><body%s><main><h2 style="font-size: 14px">A notebook</h2><div id="app"></div></main>
 <script type="module">
 import app from "./app.js";
 const binary = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
@@ -26,13 +26,20 @@ const state = {}, changed = new Set(), listeners = {};
 const tell = (name, ...args) => (listeners[name] ?? []).forEach((act) => act(...args));
 function take(updates) {
   for (const update of updates) {
-    for (const [name, value] of Object.entries(update)) state[name] = value?.bytes !== undefined ? binary(value.bytes) : value;
+    for (const [name, value] of Object.entries(update)) {
+      state[name] = value?.bytes !== undefined ? binary(value.bytes) : value;
+    }
     for (const name of Object.keys(update)) tell(`change:${name}`);
   }
 }
 const model = {
   get: (name) => state[name],
-  set(name, value) { if (state[name] === value) return; state[name] = value; changed.add(name); tell(`change:${name}`); },
+  set(name, value) {
+    if (state[name] === value) return;
+    state[name] = value;
+    changed.add(name);
+    tell(`change:${name}`);
+  },
   save_changes() {
     const update = Object.fromEntries([...changed].map((name) => [name, state[name]]));
     changed.clear();

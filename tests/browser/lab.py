@@ -18,6 +18,7 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+from axe_playwright_python.sync_playwright import Axe
 from jupyter_client import BlockingKernelClient
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -195,6 +196,12 @@ def check(page) -> None:
     """Fail when the page had an error, or a request that wanted to leave this machine."""
     assert page.problems == [], "\n".join(page.problems)
     assert page.outside == [], "\n".join(page.outside)
+
+
+def accessible(page, within: str = ".classykit-explorer") -> None:
+    """Fail when axe-core finds something that some people cannot see, reach or be told."""
+    found = Axe().run(page, context=within).response["violations"]
+    assert not found, "\n".join(f"{v['id']}: {v['help']}: {[n['html'][:200] for n in v['nodes'][:5]]}" for v in found)
 
 
 def open_notebook(page, lab: Lab, notebook: Path | str) -> str:
