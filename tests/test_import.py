@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import classykit as ck
 
@@ -51,3 +52,14 @@ def test_every_name_of_the_face_is_there(name):
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = ck.nonsense
+
+
+@pytest.mark.skipif(
+    not hasattr(TorchDispatchMode, "_should_skip_dynamo"), reason="this torch imports its compiler for any mode"
+)
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet50", "densenet121", "regnet_y_400mf", "efficientnet_b0", "vit_b_16"])
+def test_inspecting_brings_no_compiler(name):
+    """Which would take longer than all the rest."""
+    words = f"import sys, classykit as ck; ck.inspect({name!r}); print('torch._dynamo' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]

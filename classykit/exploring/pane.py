@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from classykit.exploring.scene import Scene
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # (what is going on, in words; how many are done; of how many)
 Tell = Callable[[str, int, int], None]
@@ -17,12 +20,13 @@ Acts = dict[str, tuple[dict[str, type], Callable[[dict[str, Any]], Any]]]
 class Pane:
     """One tab over a scene: what was chosen in it, what was worked out for it, and what it shows of that.
 
-    Class attributes: ``id`` and ``title`` of the tab. A pane holds no reference to the app: it reads the scene, and
-    calls ``tell`` while something takes long.
+    Class attributes: ``id`` and ``title`` of the tab, and ``grows``. A pane holds no reference to the app: it reads the
+    scene, and calls ``tell`` while something takes long.
     """
 
     id: ClassVar[str]
     title: ClassVar[str]
+    grows: ClassVar[bool] = False  # whether it shows what it has while it still works
 
     def __init__(self, scene: Scene, tell: Tell):
         self.scene, self.tell = scene, tell
@@ -48,6 +52,13 @@ class Pane:
     def acts(self) -> Acts:
         """What the tab may ask for."""
         return {}
+
+    def let_go(self) -> None:
+        """Let go of weights that only this tab holds: the app is closed."""
+
+    def figure(self) -> Figure | None:
+        """The same as a figure for a paper; None while there is nothing to see."""
+        return None
 
     def code(self) -> str:
         """The same in Python: lines that follow the app's own, which have made ``model`` and ``x``; "" for none."""

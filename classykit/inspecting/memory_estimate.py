@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from classykit import formats
 from classykit.errors import ConfigError, quoted
 from classykit.inspecting import shortcuts
+from classykit.inspecting.watch import Watch
 from classykit.nested import Inputs, call, tensors_in
 
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}  # numbers kept for each parameter
@@ -55,7 +55,7 @@ class PeakMemory:
         return f"{formats.size(self.total)} at most for {what} ({text}), estimated"
 
 
-class LiveBytes(TorchDispatchMode):
+class LiveBytes(Watch):
     """Adds up the memory of the tensors that are alive after each operation within the block.
 
     ``peak`` is the most that was held at a time by what was made in the block, bytes of ``apart`` left out.

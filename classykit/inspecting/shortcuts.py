@@ -10,6 +10,8 @@ import torch
 aten = torch.ops.aten
 ATTENTION = aten.scaled_dot_product_attention.default
 CONVOLUTION = aten.convolution.default
+CAT = aten.cat.default
+_TENSORS = (torch.Tensor, torch.nn.Parameter)  # whose operations are none but torch's
 
 
 def attention_macs(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *args: Any, **kwargs: Any) -> int:
@@ -47,7 +49,9 @@ def run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     torch.Size([2, 3, 4, 4])
     """
     short = _SHORT.get(func)
-    if short is not None and args and type(args[0]) is torch.Tensor and args[0].is_meta:
+    first = args[0] if args else None
+    first = first[0] if func is CAT and type(first) is list and first else first
+    if short is not None and type(first) in _TENSORS and first.is_meta:
         out = short(*args, **kwargs)
         if out is not None:
             return out
@@ -110,6 +114,17 @@ def _batch_norm(
     return _like(x), x.new_empty(0), x.new_empty(0)
 
 
+def _layer_norm(x: torch.Tensor, shape: Any, weight: Any, bias: Any, eps: float) -> Any:
+    own = list(shape)
+    if not _plain(x, *(t for t in (weight, bias) if t is not None)) or not own or list(x.shape[-len(own) :]) != own:
+        return None
+    if any(t is not None and list(t.shape) != own for t in (weight, bias)) or not x.numel():
+        return None
+    exact = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
+    told = x.new_empty(*x.shape[: -len(own)], *[1] * len(own), dtype=exact)
+    return x.new_empty(x.shape), told, torch.empty_like(told)
+
+
 def _mean(x: torch.Tensor, dim: Any, keepdim: bool = False, **kwargs: Any) -> Any:
     """Of all places of a map, as global pooling takes it."""
     if kwargs or not keepdim or x.ndim != 4 or not _plain(x) or not x.is_floating_point() or not x.numel():
@@ -142,6 +157,35 @@ def _convolution(
     return x.new_empty(x.shape[0], out, *size) if min(size) > 0 and min(x.shape) > 0 and out else None
 
 
+def _matrices(x: torch.Tensor, other: Any, **kwargs: Any) -> Any:
+    if not isinstance(other, torch.Tensor) or not other.is_meta or x.ndim != 2 or other.ndim != 2:
+        return None
+    return x.new_empty(x.shape[0], other.shape[1]) if x.shape[1] == other.shape[0] and x.dtype == other.dtype else None
+
+
+def _matrices_and_bias(bias: Any, x: Any, other: Any, **kwargs: Any) -> Any:
+    """With one number a column: as a linear layer has it."""
+    if kwargs or not isinstance(x, torch.Tensor) or not x.is_meta or bias.dtype != x.dtype:
+        return None
+    out = _matrices(x, other)
+    return out if out is not None and bias.shape == out.shape[1:] else None
+
+
+def _cat(parts: list[torch.Tensor], dim: int = 0, **kwargs: Any) -> Any:
+    """Of parts that differ along that dimension alone."""
+    first = parts[0]
+    # the result's strides hang on those of the parts where there are maps, which may have channels last
+    alike = _plain(*parts) or (first.ndim < 4 and all(part.is_meta and part.dtype == first.dtype for part in parts))
+    if kwargs or not alike or not -first.ndim <= dim < first.ndim:
+        return None
+    shape = list(first.shape)
+    dim %= first.ndim
+    around = {(*part.shape[:dim], *part.shape[dim + 1 :]) for part in parts}
+    if len(around) > 1 or any(part.ndim != first.ndim for part in parts):
+        return None
+    return first.new_empty(*first.shape[:dim], sum(part.shape[dim] for part in parts), *first.shape[dim + 1 :])
+
+
 def _unary(x: torch.Tensor, *rest: Any, **kwargs: Any) -> Any:
     return _like(x) if _plain(x) and x.is_floating_point() else None
 
@@ -151,7 +195,9 @@ def _unary_in_place(x: torch.Tensor, *rest: Any, **kwargs: Any) -> Any:
 
 
 def _binary(x: torch.Tensor, other: Any, **kwargs: Any) -> Any:
-    return _like(x) if _is_of_the_first(x, other) else None
+    if _is_of_the_first(x, other):
+        return _like(x)
+    return _like(other) if isinstance(other, torch.Tensor) and _is_of_the_first(other, x) else None
 
 
 def _binary_in_place(x: torch.Tensor, other: Any, **kwargs: Any) -> Any:
@@ -178,7 +224,8 @@ def _plain(x: torch.Tensor, *others: torch.Tensor) -> bool:
 
 _SHORT: dict[Any, Callable[..., Any]] = {
     ATTENTION: _attention, aten.native_batch_norm.default: _batch_norm, CONVOLUTION: _convolution,
-    aten.mean.dim: _mean,
+    aten.mean.dim: _mean, CAT: _cat, aten.native_layer_norm.default: _layer_norm,
+    aten.mm.default: _matrices, aten.addmm.default: _matrices_and_bias,
     **{getattr(aten, name).default: _unary for name in ("relu", "silu", "sigmoid", "gelu", "hardtanh", "hardswish")},
     **{getattr(aten, name).default: _unary_in_place for name in ("relu_", "silu_", "hardtanh_", "hardswish_")},
     **{getattr(aten, name).Tensor: _binary for name in ("add", "mul")},

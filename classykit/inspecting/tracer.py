@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import nn
 from torch._C import DispatchKey
 from torch._ops import HigherOrderOperator
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from classykit.contexts import Mode
@@ -23,6 +22,8 @@ from classykit.inspecting.folding import outline, redraw, structure_key
 from classykit.inspecting.receptive.fields import ALL, Field, Site, Unfollowed, absolute, extent, plain, relative
 from classykit.inspecting.receptive.sight import Sight
 from classykit.inspecting.report import REST, UNUSED
+from classykit.inspecting.skips import Flow
+from classykit.inspecting.watch import Watch
 from classykit.meta import registered
 from classykit.nested import Inputs, call, tensors_in
 from classykit.recurrent import FEW, Brief, drawn_out, is_recurrent, step_by_step, steps, time_dim
@@ -72,6 +73,7 @@ class BlockTrace:
     site: Site = field(default_factory=Site)
     # {id of a tensor of the output: what it sees}; for what runs after the last block, the pass's output is id(None)
     fields: dict[int, Field | None] = field(default_factory=dict)
+    has_skip: bool = False
 
 
 @dataclass
@@ -118,7 +120,7 @@ _FREE = set(
 )
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(Watch):
     """Sees every operation and books it on the block that is running, or on the next to end."""
 
     supports_higher_order_operators = True
@@ -132,6 +134,7 @@ class _Watch(TorchDispatchMode):
         super().__init__()
         self.blocks: dict[str, BlockTrace] = {name: BlockTrace(site=Site(name)) for name in names}
         self.running: list[str] = []
+        self.flows: list[Flow] = []  # through each of these
         self.order: list[str] = []
         self.between = BlockTrace()  # since the last block ended
         self.owned = owned
@@ -150,19 +153,30 @@ class _Watch(TorchDispatchMode):
         if block.input is None:
             block.input = next(iter((*args, *kwargs.values())), None)
         self.running.append(name)
+        self.flows.append(Flow(tensors_in((args, kwargs))))
 
     def leave(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
         block = self.blocks[name]
         self.running.pop()
+        flow = self.flows.pop()
+        flow.end()
+        outputs = tensors_in(output)
+        block.has_skip = block.has_skip or flow.adds(outputs)
+        self.flow_through([t for t, _ in flow.before], outputs)
         if block.output is None:
             block.output = output
-            block.fields = {id(t): self.sight.of(t) for t in tensors_in(output)}
+            block.fields = {id(t): self.sight.of(t) for t in outputs}
             self.order.append(name)
         if not self.running:  # what ran since the last block led up to this one
             block.cost.add(self.between.cost)
             block.params += self.between.params
             self.between.site.name = name
             self.between = BlockTrace()
+
+    def flow_through(self, given: Any, outputs: Any) -> None:
+        """Some work with weights, as one operation of the block that is running."""
+        if self.flows:
+            self.flows[-1].follow(None, given, outputs, weighs=True)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -192,6 +206,8 @@ class _Watch(TorchDispatchMode):
         self.sight.follow(func, args, kwargs, out, here.site)
         packet = func._overloadpacket
         formula = flop_registry.get(packet)
+        if self.flows:
+            self.flows[-1].follow(func, args, out, formula is not None or func is shortcuts.ATTENTION)
         if func is shortcuts.ATTENTION:
             cost.macs += shortcuts.attention_macs(*args, **kwargs)
         elif func is shortcuts.CONVOLUTION:
@@ -278,7 +294,8 @@ class _Folded:
             drawn = outline(output, other_than=(args, kwargs))
             if drawn is not None and all(sight.of(t) == f for t, f in zip(tensors, fields, strict=True)):
                 spent = cost.minus(before)
-                self.known.setdefault((self.block, given), _Known(drawn, spent)).learn(
+                adds = self.watch.flows[-1].adds(tensors_in(output))
+                self.known.setdefault((self.block, given), _Known(drawn, spent, adds)).learn(
                     fields, [sight.of(t) for t in tensors_in(output)]
                 )
             return output
@@ -290,6 +307,8 @@ class _Folded:
             self.watch.paused = False
         for tensor, field_ in zip(tensors_in(output), seen, strict=True):
             sight.put(tensor, field_)
+        block = self.watch.blocks[self.watch.running[-1]]
+        block.has_skip = block.has_skip or known.has_skip
         return output
 
 
@@ -317,6 +336,7 @@ class _Recurrent(Brief):
                 output, last = type(self.module).forward(self.module, x, *state, **kwargs)
         finally:
             self.watch.paused = False
+        self.watch.flow_through([x], tensors_in((output, last)))
         batch = 1 - time if x.ndim == 3 else None
         self.watch.sight.recur(x, output, batch, batch, here.site)
         for tensor in tensors_in(last):  # (layers, N, C), whatever the input's order
@@ -340,6 +360,7 @@ class _Known:
 
     output: Any
     cost: Cost
+    has_skip: bool
     seen: dict[Any, tuple[Field | None, ...]] = field(default_factory=dict)
 
     def learn(self, given: list[Field | None], seen: list[Field | None]) -> None:

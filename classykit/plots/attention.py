@@ -94,16 +94,16 @@ def _draw_query(axes: Axes, pixels: np.ndarray | None, layer: AttentionLayer, qu
     """The picture, with a frame around the patch that attends."""
     from matplotlib.patches import Rectangle
 
-    rows, columns = layer.query_grid or layer.grid or (1, 1)
+    rows, columns = layer.query_map or layer.map_grid or (1, 1)
     if pixels is None:
         axes.imshow(np.zeros((rows, columns, 4)))
     else:
         axes.imshow(pixels)
     height, width = (rows, columns) if pixels is None else pixels.shape[:2]
     bare(axes)
-    number = layer.query_number(query) - layer.query_prefix
-    if number >= 0 and layer.query_grid is not None:
-        row, column = divmod(number, columns)
+    place = layer.place(query)
+    if place is not None:
+        row, column = place
         axes.add_patch(Rectangle(
             (column * width / columns - 0.5, row * height / rows - 0.5), width / columns, height / rows,
             fill=False, edgecolor=ACCENT, linewidth=1.8,
@@ -112,10 +112,9 @@ def _draw_query(axes: Axes, pixels: np.ndarray | None, layer: AttentionLayer, qu
 
 
 def _words(layer: AttentionLayer, query: Any) -> str:
-    number = layer.query_number(query)
-    if number >= layer.query_prefix and layer.query_grid is not None:
-        row, column = divmod(number - layer.query_prefix, layer.query_grid[1])
-        return f"patch ({row}, {column})"
+    place, number = layer.place(query), layer.query_number(query)
+    if place is not None:
+        return f"patch {place}"
     return "the class token" if number == 0 and layer.query_prefix else f"token {number}"
 
 

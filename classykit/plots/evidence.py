@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from classykit.plots.overlay import as_map, colour_bar, draw_overlay
-from classykit.plots.style import BLUE, INK, bare, figure_of, plain, shortened
+from classykit.plots.style import ACCENT, BLUE, INK, bare, figure_of, plain, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -46,7 +46,7 @@ def evidence_map(evidence: Evidence, block: str | None = None, index: int = 0) -
 
 def evidence_at_every_depth(evidence: Evidence, index: int = 0) -> Figure:
     """A small map a block, each on a scale of its own: "=" before the name of one that is exact, "≈" of the others."""
-    names = list(evidence.maps)
+    names = [name for name in evidence.maps if evidence.has_places(name)]
     if len(names) > _MOST:
         names = [names[round(i * (len(names) - 1) / (_MOST - 1))] for i in range(_MOST)]
     columns = min(_COLUMNS, len(names) + 1)
@@ -65,6 +65,27 @@ def evidence_at_every_depth(evidence: Evidence, index: int = 0) -> Figure:
         draw_overlay(axes, pixels, _still(evidence, name, index))
         sign = "=" if evidence.exact[name] else "≈"
         axes.set_title(f"{sign} {shortened(name, 18)}", fontsize=8, pad=2, color=INK, parse_math=False)
+    return figure
+
+
+def evidence_of_channels(evidence: Evidence, block: str | None = None, index: int = 0) -> Figure:
+    """What a block's strongest channels add to the score of the class, and take from it: a bar each.
+
+    >>> import classykit, torch
+    >>> net = classykit.build_model("mlp", input_dim=4, output_dim=3, hidden_dims=[8])
+    >>> figure = evidence_of_channels(classykit.evidence(net, torch.rand(1, 4), places=False))
+    >>> figure.axes[0].get_title(loc="left")[:20]
+    'exact: sum of the ch'
+    """
+    block = evidence.block(block)
+    parts = evidence.made_of(block, index)[::-1]
+    title = f"{evidence.of_class(index)}, seen from {block} of {evidence.name}{_untrained(evidence)}"
+    figure = figure_of(5.4, 0.9 + 0.24 * len(parts), title)
+    axes = figure.subplots()
+    plain(axes)
+    colours = [ACCENT if part > 0 else BLUE for _, part in parts]
+    axes.barh([f"channel {c}" for c, _ in parts], [part for _, part in parts], color=colours)
+    axes.set_title(_sum(evidence, block, index), fontsize=8, color=INK, loc="left")
     return figure
 
 
@@ -97,7 +118,8 @@ def _sum(evidence: Evidence, block: str, index: int) -> str:
     if not evidence.exact[block]:
         return f"approximate ({evidence.method}); score {score:.3g}"
     mean, bias = float(evidence.maps[block][index].mean()), float(evidence.biases[block][index])
-    return f"exact: mean of the map {mean:.3g} {'+' if bias >= 0 else '−'} bias {abs(bias):.2g} = score {score:.3g}"
+    what = "mean of the map" if evidence.has_places(block) else "sum of the channels"
+    return f"exact: {what} {mean:.3g} {'+' if bias >= 0 else '−'} bias {abs(bias):.2g} = score {score:.3g}"
 
 
 def _untrained(evidence: Evidence) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 
@@ -12,6 +14,11 @@ class NotebookFigure(Figure):
 
     It brings its own PNG form, because a kernel that never imported pyplot shows a plain Figure as text.
     """
+
+    def savefig(self, fname: Any, **keys: Any) -> None:
+        """As matplotlib saves it, but words stay words in SVG and PDF: they can be found, and edited."""
+        with rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
+            super().savefig(fname, **keys)
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()

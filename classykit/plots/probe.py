@@ -51,7 +51,8 @@ def probe_curves(probe: Probe) -> Figure:
 def _curves(axes: Axes, probe: Probe, at: list[int], names: list[str]) -> None:
     random: dict[str, Accuracy] = probe.controls.get("random", {})
     if random:
-        _curve(axes, at, [random[name] for name in names], _GREY, "random weights", "s")
+        there = [i for i, name in enumerate(names) if name in random]  # not all where it was interrupted
+        _curve(axes, [at[i] for i in there], [random[names[i]] for i in there], _GREY, "random weights", "s")
     _curve(axes, at, [probe.blocks[name] for name in names], BLUE, probe.name, "o")
     best = names.index(probe.best)
     axes.plot(at[best], probe.blocks[probe.best].accuracy, "o", color=ACCENT, markersize=7, label="best", zorder=3)

@@ -21,13 +21,25 @@ def module(widget: str, parts: Sequence[str]) -> str:
     >>> text.count("export default")
     1
     """
-    within = [f"const {part} = (() => {{\n{_inner(part)}\n}})();" for part in parts]
-    return "\n".join([*map(_read, SHARED), *within, _read(f"{widget}.js")])
+    return "\n".join([*map(_read, SHARED), *map(_part, parts), _read(f"{widget}.js")])
+
+
+def script(widget: str, parts: Sequence[str], then: str) -> str:
+    """The same for a page of its own, where ``<then>.js`` draws it: as text within a <script type="module">."""
+    whole = "\n".join([*map(_read, SHARED), *map(_part, [*parts, widget]), _read(f"{then}.js")])
+    if "</script" in whole.lower():
+        raise ValueError("a script that holds the end of a script would be cut off there")
+    return whole
 
 
 def style(widget: str, parts: Sequence[str]) -> str:
     """A widget's stylesheet: the tokens of the house, those of its parts, and its own."""
     return "\n".join(_read(f"{name}.css") for name in ("tokens", *parts, widget))
+
+
+def _part(part: str) -> str:
+    """A part as a value of its own, as a bundler would write it."""
+    return f"const {part} = (() => {{\n{_inner(part)}\n}})();"
 
 
 def _inner(part: str) -> str:

@@ -139,3 +139,70 @@ def test_what_is_unusual_is_left_to_torch(op, args):
 def test_what_is_wrong_is_left_to_torch():
     with pytest.raises(ShapeError, match="C = 6"):
         ck.inspect(nn.Sequential(nn.Identity(), nn.BatchNorm2d(6)), (5, 4, 4)).require()
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.integers(0, 4), min_size=2, max_size=2), st.lists(st.integers(0, 4), min_size=1, max_size=2), st.data()
+)
+def test_products_of_matrices_give_what_torch_gives(left, right, data):
+    x, dtypes = meta(*left), [torch.float32, torch.float16]
+    other = meta(*right, dtype=data.draw(st.sampled_from(dtypes)))
+    other = other.t() if data.draw(st.booleans()) else other
+    bias = nn.Parameter(
+        meta(*data.draw(st.lists(st.integers(0, 4), max_size=2)), dtype=data.draw(st.sampled_from(dtypes)))
+    )
+    for op, args in ((aten.mm.default, (x, other)), (aten.addmm.default, (bias, x, other))):
+        try:
+            theirs = op(*args)
+        except RuntimeError:
+            with pytest.raises(RuntimeError):
+                shortcuts.run(op, args, {})
+        else:
+            assert outline(shortcuts.run(op, args, {})) == outline(theirs)
+
+
+SHAPES = st.lists(st.integers(0, 3), min_size=1, max_size=3)
+
+
+@settings(deadline=None, max_examples=300)
+@given(SHAPES, st.lists(SHAPES, max_size=3), st.integers(-4, 3), st.booleans())
+def test_tensors_put_together_give_what_torch_gives(first, more, dim, half):
+    parts = [meta(*first), *(meta(*shape[::-1]).permute(*range(len(shape))[::-1]) for shape in more)]
+    parts[-1] = parts[-1].half() if half else parts[-1]
+    try:
+        theirs = shortcuts.CAT(parts, dim)
+    except (RuntimeError, IndexError) as error:
+        with pytest.raises(type(error)):
+            shortcuts.run(shortcuts.CAT, (parts, dim), {})
+    else:
+        assert outline(shortcuts.run(shortcuts.CAT, (parts, dim), {})) == outline(theirs)
+
+
+@settings(deadline=None, max_examples=300)
+@given(SHAPES, SHAPES, st.sampled_from([aten.add.Tensor, aten.mul.Tensor]), st.booleans())
+def test_sums_and_products_of_two_shapes_give_what_torch_gives(one, other, op, half):
+    args = meta(*one), meta(*other, dtype=torch.float16 if half else torch.float32)
+    try:
+        theirs = op(*args)
+    except RuntimeError:
+        with pytest.raises(RuntimeError):
+            shortcuts.run(op, args, {})
+    else:
+        assert outline(shortcuts.run(op, args, {})) == outline(theirs)
+
+
+@settings(deadline=None, max_examples=200)
+@given(SHAPES, SHAPES, st.booleans(), st.sampled_from([torch.float32, torch.float16, torch.bfloat16]))
+def test_layer_norm_gives_what_torch_gives(shape, own, affine, dtype):
+    own = own if sum(own) % 3 else shape[-1:]
+    weight = meta(*own, dtype=dtype) if affine else None
+    args = (meta(*shape, dtype=dtype), own, weight, weight, 1e-6)
+    op = aten.native_layer_norm.default
+    try:
+        theirs = op(*args)
+    except RuntimeError:
+        with pytest.raises(RuntimeError):
+            shortcuts.run(op, args, {})
+    else:
+        assert outline(shortcuts.run(op, args, {})) == outline(theirs)

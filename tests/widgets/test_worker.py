@@ -1,0 +1,141 @@
+"""classykit.widgets.worker: one thing after the other, the newest of a kind, and it can be told to stop."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from classykit.widgets import worker as module
+from classykit.widgets.worker import Cancelled, Worker
+
+
+@pytest.fixture
+def worker():
+    return Worker()
+
+
+def serve(act):
+    """Run in an event loop, as the messages of a page are."""
+
+    async def run():
+        return await asyncio.to_thread(lambda: None) or act()
+
+    return asyncio.run(run())
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.002)
+    return condition()
+
+
+def test_without_a_loop_it_waits_until_all_is_done(worker):
+    done = []
+    worker.do("slow", lambda: (time.sleep(0.3), done.append(threading.current_thread().name)))
+    assert done == ["classykit app"] and worker.current is None
+
+
+def test_with_a_loop_what_is_quick_is_done_at_once_and_what_is_slow_later(worker):
+    gate, done = threading.Event(), []
+
+    def ask():
+        worker.do("quick", lambda: done.append("quick"))
+        at_once = list(done)
+        worker.do("slow", lambda: (gate.wait(20), done.append("slow")))
+        return at_once, list(done), worker.current
+
+    assert serve(ask) == (["quick"], ["quick"], "slow")
+    gate.set()
+    assert until(lambda: done == ["quick", "slow"] and worker.current is None)
+
+
+def test_of_one_kind_only_the_newest_is_done(worker):
+    gate, done = threading.Event(), []
+
+    def ask():
+        worker.do("run", lambda: gate.wait(20))
+        for n in range(5):
+            worker.do("select", lambda n=n: done.append(n))
+        worker.do("key", lambda: done.append("key"))
+
+    serve(ask)
+    assert done == []
+    gate.set()
+    assert until(lambda: worker.current is None and done) and done == [4, "key"]
+
+
+def test_what_is_under_way_can_be_stopped_at_any_place(worker):
+    seen = []
+
+    def act():
+        try:
+            while True:
+                sum(range(100))
+        except Cancelled:
+            seen.append("stopped")
+            raise
+
+    serve(lambda: worker.do("run", act))
+    began = time.monotonic()
+    worker.cancel()
+    assert until(lambda: worker.current is None) and seen == ["stopped"]
+    assert time.monotonic() - began < 1
+
+
+def test_stopping_reaches_nothing_that_comes_after(worker):
+    """The word may come when the work has just ended: what is next must not hear it."""
+    finished, stopped = [], []
+
+    def act(n):
+        try:
+            for _ in range(n % 7):
+                time.sleep(0.0002)
+        except Cancelled:
+            stopped.append(n)
+            raise
+        finished.append(n)
+
+    def ask():
+        for n in range(200):
+            thread = threading.Thread(target=worker.cancel)
+            worker.do(str(n), lambda n=n: act(n))
+            thread.start()
+            worker.do(f"after {n}", lambda n=n: finished.append(("after", n)))
+            thread.join()
+
+    serve(ask)
+    assert until(lambda: worker.current is None)
+    # each either ended or was stopped, and every thread that was told to stop still lives to do the next
+    after = [n for n in finished if isinstance(n, tuple)]
+    assert len(after) >= 100 and len(set(after)) == len(after)
+    worker.do("last", lambda: finished.append("last"))
+    assert finished[-1] == "last"
+
+
+def test_nothing_under_way_is_nothing_to_stop(worker):
+    worker.cancel()
+    done = []
+    worker.do("a", lambda: done.append(1))
+    worker.cancel()
+    worker.do("b", lambda: done.append(2))
+    assert done == [1, 2]
+
+
+def test_the_thread_ends_when_it_has_nothing_to_do(worker, monkeypatch):
+    monkeypatch.setattr(module, "IDLE", 0.05)
+    done = []
+    worker.do("a", lambda: done.append(1))
+    assert until(lambda: worker._thread is None)
+    worker.do("b", lambda: done.append(2))
+    assert done == [1, 2]
+
+
+def test_what_is_asked_for_within_is_done_within(worker):
+    order = []
+    worker.do(
+        "outer",
+        lambda: (order.append("begins"), worker.do("inner", lambda: order.append("inner")), order.append("ends")),
+    )
+    assert order == ["begins", "inner", "ends"]
