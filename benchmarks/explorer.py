@@ -1,95 +1,270 @@
-"""How soon the Explorer answers, measured in a real JupyterLab in a real Chromium: python benchmarks/explorer.py
+"""How soon the Explorer answers, in a real JupyterLab in a real Chromium: python benchmarks/explorer.py
 
-Medians over 20 of three things, each from a person's click to what the kernel made being on the screen, on the
-page's own clock: a block selected (its figures are there), another model drawn (its map is there), and the feature
-maps of a block of EfficientNet-Lite0 (their pixels are there). It needs what the browser tests need.
+Times are multiples of the floor of the same run: the round trip of a bare ipywidgets button whose text Python changes.
+Each act takes turns with the floor; all are from the click, on the page's own clock, to what the kernel made of it
+being on the screen. Beside them: how long `explore` works in a fresh process beyond importing torch, how much a click
+sends, whether hovering asks Python, and whether 300 changes of model leave the kernel's memory flat.
+
+Ends with status 1 when something is over its budget. It needs what the browser tests need.
 """
 
+from __future__ import annotations
+
 import argparse
+import json
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "browser"))
 
-from lab import CHROMIUM_ARGS, Lab, find_chromium, run_all, watched_page
+from lab import CHROMIUM_ARGS, Lab, find_chromium, kernel_eval, run_all, watched_page
 from playwright.sync_api import expect, sync_playwright
+from side_by_side import machine
 
-BUDGETS = {"select a block": 150, "feature maps of a block": 1000, "another model drawn": 800}  # ms
+# multiples of the floor
+BUDGETS = {
+    "select a block": 2.5, "a slider of a RegNet": 6, "another model": 12, "another model, the second time": 4.5,
+    "attach a head to densenet201": 9, "feature maps of a block for a new picture": 15,
+}  # fmt: skip
+FIRST_SECONDS, CLICK_BYTES, GROWN_SHARE = 2.0, 4000, 1.05
+CHANGES = 300
 
-# Starts the clock at the last click or Enter, stops it once `done(argument)` holds, looked at in every frame.
-STOPWATCH = """() => {
-    let start = 0;
-    for (const event of ['pointerdown', 'keydown'])
-        document.addEventListener(event, () => { start = performance.now(); }, true);
-    window.__until = (done, argument) => new Promise(resolve => {
-        const look = () => done(argument) ? resolve(performance.now() - start) : requestAnimationFrame(look);
-        look();
-    });
-}"""
-SELECTED = "name => window.__until(n => document.querySelector('.ck-panel-title')?.textContent === n, name)"
-DRAWN = """name => window.__until(n => {
-    const labels = [...document.querySelectorAll('[aria-label=Architecture] [role=option]')];
-    return labels.some(o => o.getAttribute('aria-label').startsWith(n));
-}, name)"""
-# the block's name stands above the maps, and the first map has its resolution
-MAPPED = """([name, width]) => window.__until(([n, w]) => {
-    const grid = document.querySelector('.ck-tab-panel:not([hidden])');
-    const canvas = grid?.querySelector('canvas');
-    return canvas?.width === w && [...grid.querySelectorAll('b')].some(b => b.textContent === n);
-}, [name, width])"""
+CELLS = [
+    "import ipywidgets as w\n"
+    "said = w.Label('0')\n"
+    "button = w.Button(description='floor')\n"
+    "button.on_click(lambda _: setattr(said, 'value', str(int(said.value) + 1)))\n"
+    "w.HBox([button, said])",
+    "import classykit as ck\napp = ck.explore('efficientnet_lite0')\napp",
+]
+
+# Starts the clock with what `act` does, stops it once `done` holds: looked at after every change of the page, and
+# in every frame, as pixels change without one.
+TIMED = """([act, done, argument]) => new Promise((resolve, refuse) => {
+    const [does, holds] = [eval(act), eval(done)];
+    const before = holds.before?.(argument);
+    const start = performance.now();
+    const look = () => {
+        if (over || !holds(argument, before)) return;
+        over = true;
+        observer.disconnect();
+        resolve(performance.now() - start);
+    };
+    let over = false;
+    const observer = new MutationObserver(look);
+    observer.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
+    const frame = () => { look(); if (!over) requestAnimationFrame(frame); };
+    does(argument);
+    frame();
+    setTimeout(() => { if (!over) { over = true; refuse(new Error(`never: ${done}`)); } }, 60000);
+})"""
+
+APP = "document.querySelector('.classykit-explorer')"
+SAID = "[...document.querySelectorAll('.widget-label')].find(node => /^\\d+$/.test(node.textContent))"
+FLOOR = (
+    "() => document.querySelector('.widget-button').click()",
+    f"Object.assign((_, before) => {SAID}.textContent !== before, {{ before: () => {SAID}.textContent }})",
+)
+OPTION = f"{APP}.querySelector(`[aria-label=Architecture] [role=option][data-name='${{name}}']`)"
+SELECT = (
+    f"name => {OPTION}.dispatchEvent(new MouseEvent('click', {{ bubbles: true }}))",
+    f"name => {APP}.querySelector('.ck-panel-title').textContent === name",
+)
+SLIDE = (
+    f"""value => {{
+        const rail = [...{APP}.querySelectorAll('input[type=range]')].find(node => node.offsetParent);
+        rail.value = value;
+        rail.dispatchEvent(new Event('input', {{ bubbles: true }}));
+    }}""",
+    f"Object.assign((_, before) => {APP}.querySelector('.ck-totals').textContent !== before,"
+    f" {{ before: () => {APP}.querySelector('.ck-totals').textContent }})",
+)
+CHOOSE = (
+    f"name => {APP}.querySelector(`.ck-models [role=option][aria-label='${{name}}']`).click()",
+    f"""name => {APP}.querySelector(`button[aria-label^='Model ${{name}},']`)
+        && {APP}.querySelector('[aria-label=Architecture] [role=option]')""",
+)
+ATTACH = (
+    f"() => [...{APP}.querySelectorAll('button')].find(node => node.textContent.startsWith('Attach')).click()",
+    f"() => {APP}.querySelector('button[aria-label^=\"Remove head\"]')",
+)
+PICTURE = (
+    f"""name => {{
+        const select = {APP}.querySelector('select[aria-label=Picture]');
+        select.value = name;
+        select.dispatchEvent(new Event('change', {{ bubbles: true }}));
+    }}""",
+    f"Object.assign((_, before) => {APP}.querySelector('.ck-grid canvas').toDataURL() !== before,"
+    f" {{ before: () => {APP}.querySelector('.ck-grid canvas').toDataURL() }})",
+)
+
+FIRST = """
+import time
+import torch
+start = time.perf_counter()
+import classykit as ck
+app = ck.explore("efficientnet_lite0")
+app._repr_mimebundle_()
+print(time.perf_counter() - start)
+"""
+
+FLAT = f"""
+import os
+import classykit as ck
+app = ck.explore("efficientnet_lite0")
+names = [name for name in ck.list_models() if ck.inspect(name).params < 30e6]
+def held():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE")
+for i in range({CHANGES}):
+    app._choose_listed(names[i % len(names)])
+    if i == {CHANGES} // 2:
+        middle = held()
+print(held() / middle)
+"""
 
 
-def measure(page, app, repeats: int) -> dict[str, list[float]]:
-    """Times in ms of each of the three."""
-    page.evaluate(STOPWATCH)
-    times: dict[str, list[float]] = {name: [] for name in BUDGETS}
+class Stand:
+    """The notebook on the page, and times by act, each with the floor's beside it."""
 
-    def block(name):
-        return app.get_by_role("option", name=re.compile(f"^{name},"))
+    def __init__(self, page: Any):
+        self.page = page
+        self.app = page.locator(".classykit-explorer").first
+        self.times: dict[str, list[float]] = {"floor": []}
 
+    def floor(self) -> None:
+        self.times["floor"].append(self.page.evaluate(TIMED, [*FLOOR, None]))
+
+    def time(self, name: str, act: tuple[str, str], argument: Any) -> None:
+        self.floor()
+        self.times.setdefault(name, []).append(self.page.evaluate(TIMED, [*act, argument]))
+
+    def choose(self, model: str, name: str) -> None:
+        self.app.get_by_role("button", name=re.compile("^Model ")).click()
+        self.app.get_by_label("Search models").fill(model)
+        self.app.get_by_role("listbox", name="Models").get_by_role("option", name=model, exact=True).wait_for()
+        self.time(name, CHOOSE, model)
+        self.settle()
+
+    def settle(self) -> None:
+        """Until nothing is under way."""
+        expect(self.app.locator(".ck-busy")).to_have_count(0)
+        self.page.wait_for_timeout(150)
+
+
+def measure(stand: Stand, names: list[str], repeats: int) -> None:
+    for _ in range(5):
+        stand.page.evaluate(TIMED, [*FLOOR, None])  # warm up
     for i in range(repeats):
-        name, width = [("block1-0", 56), ("block2-0", 28)][i % 2]
-        block(name).click()
-        times["select a block"].append(page.evaluate(SELECTED, name))
-        page.evaluate(MAPPED, [name, width])
+        stand.time("select a block", SELECT, ["block1-0", "block2-0"][i % 2])
+        stand.settle()
+    stand.time("select a block", SELECT, "block3-1")
     for i in range(repeats):
-        name, width = [("block1-1", 56), ("block3-0", 14)][i % 2]
-        block(name).click()
-        times["feature maps of a block"].append(page.evaluate(MAPPED, [name, width]))
+        stand.time("feature maps of a block for a new picture", PICTURE, ["coffee", "chelsea"][i % 2])
+        stand.settle()
+    for second in ("", ", the second time"):
+        for name in names:
+            stand.choose(name, f"another model{second}")
+    stand.choose("regnet_y_400mf", "another model, the second time")
+    stand.app.get_by_role("tab", name="Design").click()
+    rail = stand.app.locator("input[type=range]:visible").first
+    low = float(rail.input_value())
+    step = float(rail.get_attribute("step") or 1)
     for i in range(repeats):
-        model, only = [("resnet50", "initial_block"), ("vit_b_16", "layer_11"), ("efficientnet_b4", "block6-1")][i % 3]
-        app.get_by_role("button", name=re.compile("^Model ")).click()
-        app.get_by_label("Search models").fill(model)
-        app.get_by_role("listbox", name="Models").get_by_role("option", name=model, exact=True).click()
-        times["another model drawn"].append(page.evaluate(DRAWN, only))
-        expect(app.get_by_role("status").first).to_contain_text(model)
-    return times
+        stand.time("a slider of a RegNet", SLIDE, str(low + step * (1 + i % 2)))
+        stand.settle()
+    stand.app.get_by_role("tab", name="Block", exact=True).click()
+    stand.choose("densenet201", "another model, the second time")
+    for _ in range(repeats):
+        stand.time("attach a head to densenet201", ATTACH, None)
+        stand.app.get_by_role("button", name=re.compile("^Remove head")).first.click()
+        expect(stand.app.get_by_role("button", name=re.compile("^Remove head"))).to_have_count(0)
+        stand.settle()
 
 
-def main() -> None:
+def in_a_process(code: str, times: int = 1) -> float:
+    """The median of the number that a program prints."""
+    runs = [
+        subprocess.run([sys.executable, "-c", code], check=True, text=True, capture_output=True) for _ in range(times)
+    ]
+    return statistics.median(float(run.stdout) for run in runs)
+
+
+def sent_by(stand: Stand, ask: Callable[..., dict[str, Any]]) -> tuple[int, int]:
+    """(bytes that a click on a block sends besides pixels, messages that hovering over the map sends)."""
+    ask(
+        _="""exec('''
+sent = []
+send = app.comm.send
+app.comm.send = lambda data=None, metadata=None, buffers=None: (sent.append(data), send(data, metadata, buffers))[1]
+''')"""
+    )
+    stand.page.evaluate(TIMED, [*SELECT, "block2-1"])
+    stand.settle()
+    bytes_sent = ask(n="sum(len(__import__('json').dumps(data, default=str)) for data in sent)")["n"]
+    before = ask(n="len(sent)", answered="dict(app.answered)")
+    for option in stand.app.get_by_role("listbox", name="Architecture").get_by_role("option").all()[:12]:
+        option.hover()
+    stand.page.wait_for_timeout(500)
+    after = ask(n="len(sent)", answered="dict(app.answered)")
+    return bytes_sent, (after["n"] - before["n"]) + (after["answered"] != before["answered"])
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=20)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--models", type=int, default=49, help="of the registered models, how many are chosen")
+    options = parser.parse_args()
+    print(machine())
+    import classykit as ck
+    from classykit.models.factory import MODELS
+
+    names = [name for name in ck.list_models() if MODELS[name].is_whole and name != "efficientnet_lite0"]
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(executable_path=find_chromium(playwright), args=CHROMIUM_ARGS)
         lab = Lab(Path(folder))
+        bare = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+        cells = [{**bare, "source": text, "id": str(i)} for i, text in enumerate(CELLS)]
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+        (lab.root / "floor.ipynb").write_text(json.dumps(notebook))
         try:
             with watched_page(browser) as page:
-                run_all(page, lab, "notebooks/01_explore.ipynb")
-                app = page.locator(".classykit-explorer").first
-                expect(app.get_by_role("status").first).to_contain_text("ran in")
-                times = measure(page, app, repeats)
+                running = run_all(page, lab, "floor.ipynb")
+                stand = Stand(page)
+                expect(stand.app.get_by_role("status").first).to_contain_text("ran in")
+                sent, hovered = sent_by(stand, lambda **of: kernel_eval(lab, running, **of))
+                measure(stand, names[: options.models], options.repeats)
         finally:
             lab.close()
             browser.close()
-    for name, values in times.items():
+    floor = statistics.median(stand.times["floor"])
+    over = []
+    for name, values in stand.times.items():
         median, (low, _, high) = statistics.median(values), statistics.quantiles(values, n=4)
-        budget = f"budget {BUDGETS[name]} ms: {'ok' if median <= BUDGETS[name] else 'TOO SLOW'}"
-        print(f"{name:25} median {median:4.0f} ms (quartiles {low:.0f} to {high:.0f}), {budget}")
+        budget = BUDGETS.get(name)
+        if budget is not None and median > budget * floor:
+            over.append(name)
+        limit = "" if budget is None else f", × {median / floor:.1f} of the floor (budget {budget})"
+        print(f"{name:42} median {median:4.0f} ms (quartiles {low:.0f} to {high:.0f}){limit}")
+    first, grown = in_a_process(FIRST, 5), in_a_process(FLAT)
+    for name, value, budget, unit in (
+        ("explore(), beyond importing torch", first, FIRST_SECONDS, " s"),
+        ("a click sends, besides pixels", sent, CLICK_BYTES, " bytes"),
+        ("messages while hovering", hovered, 0, ""),
+        (f"memory after {CHANGES} changes of model, of that after half", grown, GROWN_SHARE, ""),
+    ):
+        print(f"{name:42} {value:.3g}{unit} (budget {budget}{unit})")
+        if value > budget:
+            over.append(name)
+    print(f"over: {', '.join(over)}" if over else "all within budget")
+    return 1 if over else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

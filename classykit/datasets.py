@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from classykit.errors import ConfigError, MissingDependencyError, quoted
 
-__all__ = ["Samples", "Split", "digits", "moving_squares"]
+__all__ = ["Samples", "Split", "digit", "digits", "moving_squares"]
 
 LEFT, RIGHT = 0, 1
 _HELD_OUT = 360
@@ -59,13 +59,34 @@ def digits(size: int = 32, channels: int = 3) -> Split:
     for what, number, low, high in (("size", size, 8, 1024), ("channels", channels, 1, 256)):
         _check(what, number, low, high)
     pictures, labels, held_out = _digits()
-    x = torch.from_numpy(pictures).unsqueeze(1)  # (N, 1, 8, 8)
-    if size != 8:
-        x = F.interpolate(x, (size, size), mode="bilinear", align_corners=False)
-    x = x.repeat(1, channels, 1, 1)  # (N, channels, size, size)
+    x = _enlarged(torch.from_numpy(pictures).unsqueeze(1), size, channels)
     y = torch.from_numpy(labels)
     test = torch.from_numpy(held_out)
     return Split(Samples(x[~test], y[~test]), Samples(x[test], y[test]))
+
+
+def digit(number: int, size: int = 8, channels: int = 1) -> torch.Tensor:
+    """One handwritten digit, (1, channels, size, size): the first of its class among those of `digits` to test with.
+
+    Flattened, ``digit(7, 28).flatten(1)``, it is what a multi-layer perceptron of 784 inputs takes.
+
+    Raises what `digits` raises, and ConfigError for what is none of the digits 0 to 9.
+
+    >>> digit(7).flatten(1).shape
+    torch.Size([1, 64])
+    """
+    _check("number", number, 0, 9)
+    _check("size", size, 8, 1024)
+    _check("channels", channels, 1, 256)
+    pictures, labels, held_out = _digits()
+    x = torch.from_numpy(pictures[held_out & (labels == number)][:1]).unsqueeze(1)  # (1, 1, 8, 8)
+    return _enlarged(x, size, channels)
+
+
+def _enlarged(x: torch.Tensor, size: int, channels: int) -> torch.Tensor:
+    if size != 8:
+        x = F.interpolate(x, (size, size), mode="bilinear", align_corners=False)
+    return x.repeat(1, channels, 1, 1)  # (N, channels, size, size)
 
 
 @lru_cache(maxsize=1)

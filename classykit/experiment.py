@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ class Experiment:
             called; None for none.
         device: where it runs.
         block: the block whose features are looked at; None for none.
+        digit_side: where the picture, "digit 7" say, goes in as a vector: the pixels on its side; None elsewhere.
 
     >>> e = Experiment({"name": "resnet18"}, image="cat", block="block1-0")
     >>> Experiment.from_json(e.to_json()) == e
@@ -39,6 +41,7 @@ class Experiment:
     device: str = "cpu"
     block: str | None = None
     clip: str | None = None
+    digit_side: int | None = None
     adopted: str | None = field(default=None, compare=False)  # class of a module that no config describes
     input_shape: tuple[int, ...] | None = field(default=None, compare=False)  # of that module's input
     example: dict[str, Any] | None = field(default=None, compare=False)  # what that module is called with: `described`
@@ -68,6 +71,8 @@ class Experiment:
         for name in ("image", "device", "block", "clip", "adopted"):
             if not isinstance(getattr(self, name), (str, type(None))):
                 raise ConfigError(f"{name} is a text, not {quoted(getattr(self, name))}.")
+        if self.digit_side is not None and (type(self.digit_side) is not int or not self._digit):
+            raise ConfigError(f"digit_side goes with a digit, such as 'digit 7': {quoted(self.image)} is none.")
         if type(self.pretrained) is not bool:
             raise ConfigError(f"pretrained is True or False, not {quoted(self.pretrained)}.")
         shape = self.input_shape
@@ -111,6 +116,12 @@ class Experiment:
                 lines.append(f"features = ck.capture(model, x, {block})[{block}]")
         return "\n".join(lines) + "\n"
 
+    @property
+    def _digit(self) -> str:
+        """The digit that the picture is, by its name; "" for any other."""
+        found = re.fullmatch(r"digit (\d)", self.image or "", re.ASCII)
+        return found.group(1) if found else ""
+
     def _input_code(self) -> str | None:
         """The expression for the model's input; None when it is not run."""
         move = "" if self.device == "cpu" else f".to({literal(self.device)})"
@@ -120,6 +131,8 @@ class Experiment:
             x = f"ck.preprocess_clip({clip}, model){move}"
             key = self.config.get("input_key")
             return x if key is None else f"{{{literal(key)}: {x}}}"
+        if self.digit_side is not None:
+            return f"ck.datasets.digit({self._digit}, {self.digit_side}).flatten(1){move}"
         return None if self.image is None else f"ck.preprocess({literal(self.image)}, model){move}"
 
     def _model_lines(self, example: str | None) -> list[str]:

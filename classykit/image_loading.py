@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image, ImageOps
 
+from classykit.datasets import digit
 from classykit.errors import ImageError, quoted, suggest
 from classykit.samples import SampleImage, all_samples, sample_images
 
@@ -36,7 +37,7 @@ def load_image(source: Any) -> Image.Image:
     Args:
         source: One of
 
-            - the name of a sample photograph (see `sample_images`), such as ``"cat"``;
+            - the name of a sample photograph (see `sample_images`), such as ``"cat"``, or of a digit, ``"digit 7"``;
             - a path to a file, as str or Path;
             - a PIL image of any mode; of an animated one, the frame it stands at;
             - a numpy array: (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels, or a batch of one such;
@@ -89,6 +90,8 @@ def _from_str(name: str) -> Image.Image:
     sample = next((s for s in samples if name == s or name in s.aliases), None)
     if sample is not None and sample.path:
         return _from_path(sample.path)
+    if re.fullmatch(r"digit \d", name, re.ASCII):
+        return _from_tensor(digit(int(name[-1])))
     if not name.strip():
         raise ImageError(f"The image's name is empty. Samples: {_names(sample_images())}.")
     if re.match(r"[a-z][a-z0-9+.-]+://|data:", name, re.IGNORECASE):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-__all__ = ["SampleImage", "all_samples", "sample_images"]
+__all__ = ["SampleImage", "all_samples", "sample_digits", "sample_images"]
 
 
 class SampleImage(str):
@@ -87,6 +87,23 @@ def sample_images() -> list[SampleImage]:
     True
     """
     return [sample for sample in all_samples() if sample.path]
+
+
+def sample_digits() -> list[SampleImage]:
+    """The names that `load_image` knows handwritten digits by, "digit 0" to "digit 9"; none without scikit-learn.
+
+    They are small, 8 × 8 pixels, white on black (see `classykit.datasets.digit`).
+
+    >>> sample_digits()[7]
+    'digit 7'
+    """
+    if importlib.util.find_spec("sklearn") is None:
+        return []
+    digits = [SampleImage(f"digit {number}") for number in range(10)]
+    for number, digit in enumerate(digits):
+        digit.description, digit.credit = f"A handwritten {number}", "E. Alpaydin and C. Kaynak, UCI, 1998"
+        digit.package, digit.aliases, digit.path = "scikit-learn", (), None
+    return digits
 
 
 def all_samples() -> list[SampleImage]:

@@ -33,6 +33,16 @@ class TestDigits:
         assert x.shape == (360, channels, size, size) and x.dtype == torch.float32
         assert 0 <= x.min() and x.max() <= 1
 
+    @pytest.mark.parametrize("number, size, channels", [(7, 8, 1), (0, 28, 3), (9, 17, 1)])
+    def test_one_of_them(self, number, size, channels):
+        x, y = ck.datasets.digits(size, channels).test
+        assert torch.equal(ck.datasets.digit(number, size, channels), x[y == number][:1])
+
+    @pytest.mark.parametrize("number", [10, -1, "7", None, 7.0])
+    def test_what_is_no_digit(self, number):
+        with pytest.raises(ConfigError, match=r"number is .* from 0 to 9"):
+            ck.datasets.digit(number)
+
     @pytest.mark.parametrize("size, channels", [(7, 1), (8, 0), ("8", 1), (True, 1), (8.0, 1)])
     def test_other_numbers(self, size, channels):
         with pytest.raises(ConfigError, match="whole number"):

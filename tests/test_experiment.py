@@ -190,3 +190,18 @@ class TestFromSomebodyElse:
         again = Experiment.from_json(experiment.to_json())
         assert again.to_code() == experiment.to_code()
         assert 'mask={"a": torch.rand(2)}, flag=True' in again.to_code()
+
+
+def test_a_digit_as_a_vector():
+    config = {"name": "mlp", "input_dim": 64, "output_dim": 3, "hidden_dims": [4]}
+    e = ck.Experiment(config, image="digit 7", digit_side=8)
+    assert "x = ck.datasets.digit(7, 8).flatten(1)\n" in e.to_code() and ck.Experiment.from_json(e.to_json()) == e
+    names = {}
+    exec(e.to_code(), names)
+    assert names["output"].shape == (1, 3)
+
+
+@pytest.mark.parametrize("image, side", [("cat", 8), (None, 8), ("digit 7", "8"), ("digit 12", 8), ("digit 7", True)])
+def test_what_is_no_digit(image, side):
+    with pytest.raises(ConfigError, match="digit_side"):
+        ck.Experiment({"name": "mlp"}, image=image, digit_side=side)

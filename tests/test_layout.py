@@ -25,7 +25,17 @@ ACROSS = {
     "weights/test_convert_timm.py": "models of timm, of every family",
     "browser/test_explorer.py": "the Explorer in a real front end",
     "browser/test_bare.py": "the Explorer on a page of its own",
+    "browser/test_attention.py": "its tab of attention, as a person uses it",
+    "browser/test_bar.py": "the head of the Explorer: picker, budget, Cancel",
+    "browser/test_heads.py": "heads and keys in the Explorer",
+    "browser/test_map.py": "the map of blocks",
+    "browser/test_layers.py": "the Layers tab on a page of its own",
+    "browser/test_blocks.py": "the Blocks tab on a page of its own",
+    "browser/test_compare.py": "the Compare tab on a page of its own",
+    "browser/test_features.py": "the tab of feature maps, its unit and its pictures, in a browser",
     "browser/test_lab.py": "notebooks in a real JupyterLab",
+    "browser/test_why.py": "the Why tab on a page of its own",
+    "browser/test_information.py": "the Information tab on a page of its own",
 }
 
 

@@ -6,8 +6,10 @@ import pickle
 
 import pytest
 
+from classykit.datasets import digit
 from classykit.errors import ImageError
 from classykit.images import SampleImage, load_image, sample_images
+from classykit.samples import sample_digits
 
 pytestmark = pytest.mark.filterwarnings("error")
 SIZES = {
@@ -68,3 +70,18 @@ def test_without_the_demo_packages_samples_vanish_and_the_error_says_what_to_ins
         load_image("cat")
     with pytest.raises(ImageError, match=r"For more: pip install .classykit\[demo\]"):
         load_image("dog")
+
+
+def test_digits_by_name(monkeypatch):
+    names = sample_digits()
+    assert names == [f"digit {n}" for n in range(10)] and names[7].description == "A handwritten 7"
+    for number, name in enumerate(names):
+        picture = load_image(name)
+        assert picture.size == (8, 8) and picture.mode == "RGB"
+        values = [picture.getpixel((x, y))[0] / 255 for y in range(8) for x in range(8)]
+        assert values == pytest.approx(digit(number).flatten().tolist(), abs=1 / 510)
+    with pytest.raises(ImageError, match="No file and no sample"):
+        load_image("digit 12")
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "sklearn" else find(name))
+    assert sample_digits() == []

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _LATER = {TOKENS: 2, "pooled": 3, VECTOR: 4, "other": 5, "outside the blocks": 6, "heads": 7}  # after all maps
 
 
+Place = tuple[float, float, str]  # what stages are sorted by, and the stage's name
+
+
 @dataclass
 class Stage:
     """What one model has at one stage: its blocks, the shape that the last of them gives, and what they cost."""
@@ -37,25 +40,52 @@ class Stage:
 
 def align(inspections: Mapping[str, Inspection]) -> dict[str, dict[str, Stage]]:
     """{stage: {model: what it has there}}: maps by stride, then all else; a stride that comes again is a stage anew."""
-    found: dict[tuple[float, float, str], dict[str, Stage]] = {}
+    found: dict[Place, dict[str, Stage]] = {}
     for name, inspection in inspections.items():
-        times: dict[str, int] = {}
-        last = ""
-        for block in inspection.blocks:
-            label, stride = _where(block, inspection.input_shape)
-            if label != last and label not in _LATER:
-                times[label] = times.get(label, 0) + 1
-            time = times.get(label, 1)
-            last = label
-            if label in _LATER:
-                key: tuple[float, float, str] = (float(_LATER[label]), 0.0, label)
-            elif time == 1:
-                key = (0.0, stride, label)
-            else:  # on the way up again, where strides fall
-                key = (1 + time / 1000, -stride, f"{label}, again" + (f" ({time})" if time > 2 else ""))
-            stage = found.setdefault(key, {}).setdefault(name, Stage())
-            stage.add(block, is_block=label != "outside the blocks")
-    return {key[2]: found[key] for key in sorted(found)}
+        for block, place in places(inspection):
+            stage = found.setdefault(place, {}).setdefault(name, Stage())
+            stage.add(block, is_block=place[2] != "outside the blocks")
+    return {place[2]: found[place] for place in sorted(found)}
+
+
+def places(inspection: Inspection) -> list[tuple[BlockInfo, Place]]:
+    """Each row with its stage, as what stages are sorted by; the last of a place says which it is."""
+    found: list[tuple[BlockInfo, Place]] = []
+    times: dict[str, int] = {}
+    last = ""
+    for block in inspection.blocks:
+        label, stride = _where(block, inspection.input_shape)
+        if label != last and label not in _LATER:
+            times[label] = times.get(label, 0) + 1
+        time = times.get(label, 1)
+        last = label
+        if label in _LATER:
+            place: Place = (float(_LATER[label]), 0.0, label)
+        elif time == 1:
+            place = (0.0, stride, label)
+        else:  # on the way up again, where strides fall
+            place = (1 + time / 1000, -stride, f"{label}, again" + (f" ({time})" if time > 2 else ""))
+        found.append((block, place))
+    return found
+
+
+def counterpart(block: str, own: Inspection, other: Inspection) -> str:
+    """The block of another model that stands for one of the first: the last of the same stage, or where the other has
+    no such stage, that at the nearest depth.
+
+    >>> import classykit
+    >>> lite, resnet = classykit.inspect("efficientnet_lite0"), classykit.inspect("resnet50")
+    >>> counterpart("block4-1", lite, resnet), counterpart("stem", lite, resnet)
+    ('block2-5', 'initial_block')
+    """
+    stages = {row.name: place for row, place in places(own)}
+    names = [row.name for row in other.trunk]
+    same = [row.name for row, place in places(other) if place == stages.get(block) and row.name in names]
+    if same:
+        return same[-1]
+    depths = [row.name for row in own.trunk]
+    depth = depths.index(block) / max(len(depths) - 1, 1) if block in depths else 1.0
+    return names[round(depth * (len(names) - 1))]
 
 
 def _where(block: BlockInfo, input_shape: tuple[int, ...]) -> tuple[str, float]:

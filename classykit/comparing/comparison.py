@@ -72,12 +72,25 @@ class Comparison:
         if column != "memory":
             return getattr(inspection, column)
         if name not in self._memory:
-            try:
-                classifier = self.whole[name].param_bytes - inspection.param_bytes
-                self._memory[name] = inspection.peak_memory().total - classifier
-            except ClassyKitError:  # it had to be run on real numbers, which no pass on the meta device can be
-                self._memory[name] = None
+            self._memory[name] = self.peak_memory(name)
         return self._memory[name]
+
+    def peak_memory(self, name: str, batch_size: int | None = None) -> int | None:
+        """Bytes that inference with one model holds at most, without the weights of a classifier that is not counted.
+
+        ``batch_size`` is that of `Inspection.peak_memory`. None where that cannot be had.
+
+        >>> import classykit
+        >>> c = classykit.compare(["resnet18", "resnet50"])
+        >>> c.peak_memory("resnet18", 32) < c.peak_memory("resnet50", 32)
+        True
+        """
+        inspection = self.inspections[name]
+        uncounted = self.whole[name].param_bytes - inspection.param_bytes
+        try:
+            return inspection.peak_memory(batch_size=batch_size).total - uncounted
+        except ClassyKitError:  # it had to be run on real numbers, which no pass on the meta device can be
+            return None
 
     def part(self, name: str) -> str:
         """What of a model is counted: "with classifier", or "trunk"."""

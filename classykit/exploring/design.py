@@ -7,20 +7,27 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import wraps
+from itertools import islice
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from classykit.configs import read_config
+from classykit.configs import CLASSES, read_config
 from classykit.errors import ConfigError, quoted, suggest
 from classykit.exploring.carrying import carry_heads
 from classykit.exploring.explored import Explored
-from classykit.models.description import FAMILY, Key, describe
+from classykit.heads.classy_head import HEADS, ClassyHead
+from classykit.models.description import FAMILY, Key, describe, range_in_words
 from classykit.models.factory import MODELS
 from classykit.python_code import literal
 
 TOGGLE, CHOICE, NUMBER, TEXT = "toggle", "choice", "number", "text"
 _TRIED = 400  # values on each side, in the search for one that works
+_SETTLED = ("unique_id", "in_plane", "tokens", "channels_last", "before")  # keys that a head's place or name say
+_SIDE_KEYS = ("resolution", "image_size", "clip_crop_size")  # what families call the side of their pictures
+_SIDES = (64, 96, 112, 128, 160, 192, 224, 256, 288, 320, 384, 448, 512)  # pixels that are offered
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,20 @@ class Control:
         return bool(self.value != self.preset)
 
 
+def _once(find: Callable[[Explored], Any]) -> Callable[[Explored], Any]:
+    """Of one model the answer stays the same, and is asked for with every click."""
+    found: WeakKeyDictionary[Explored, Any] = WeakKeyDictionary()
+
+    @wraps(find)
+    def remembered(subject: Explored) -> Any:
+        if subject not in found:
+            found[subject] = find(subject)
+        return found[subject]
+
+    return remembered
+
+
+@_once
 def controls(subject: Explored) -> list[Control]:
     """The keys of a model as controls, in the order of its config; none for a module of the user's.
 
@@ -76,6 +97,54 @@ def controls(subject: Explored) -> list[Control]:
     kind: Any = MODELS[name].cls.Config
     schema = kind.model_json_schema()["properties"]
     return [_control(key, preset[key.name], schema[key.name], key.name in rare) for key in now.keys.values()]
+
+
+def head_controls(head: ClassyHead | str) -> list[Control]:
+    """The keys of an attached head, or of a registered one as it would be attached; none of a kind of one's own.
+
+    >>> [c.name for c in head_controls("vision_transformer_head")]
+    ['num_classes', 'hidden_dim', 'normalize_inputs']
+    """
+    name = head if isinstance(head, str) else str(head.config["name"])
+    kind: Any = HEADS[name].Config if name in HEADS else None
+    if kind is None:
+        return []
+    schema, given = kind.model_json_schema(), {} if isinstance(head, str) else head.config
+    found = []
+    for key, of in kind.model_fields.items():
+        if key in _SETTLED:
+            continue
+        default = None if of.is_required() else of.get_default(call_default_factory=True)
+        value, form = given.get(key, default), schema["properties"][key]
+        described = Key(key, value, FAMILY, of.description or "", range_in_words(form, schema), default)
+        found.append(_control(described, value if key == CLASSES else default, form, key != CLASSES))
+    return found
+
+
+@_once
+def side(subject: Explored) -> tuple[str, int, list[int]] | None:
+    """(the key that says how large pictures are, its value, values to choose from); None where no key does."""
+    found = next((c for c in controls(subject) if c.name in _SIDE_KEYS and c.kind == NUMBER), None)
+    if found is None:
+        return None
+    wanted = {*_SIDES, int(found.value), *([int(found.preset)] if found.preset else [])}
+    return (
+        found.name,
+        int(found.value),
+        [n for n in sorted(wanted) if n == found.value or _reads(subject, found.name, n)],
+    )
+
+
+def _reads(subject: Explored, key: str, value: Any) -> bool:
+    """Whether a config with that value is one."""
+    config = {name: of for name, of in subject.config.items() if name not in ("name", "heads")}
+    entry = MODELS[subject.config["name"]]
+    kind: Any = entry.cls.Config
+    try:
+        read_config(kind, {**entry.defaults, **config, key: value}, subject.config["name"])
+    except ConfigError:
+        return False
+    return True
 
 
 def _control(key: Key, preset: Any, schema: Mapping[str, Any], rare: bool) -> Control:
@@ -144,18 +213,10 @@ def nearest(subject: Explored, control: Control, value: Any) -> list[Any]:
         return []
     if not math.isfinite(value):
         return []
-    config = {name: of for name, of in subject.config.items() if name not in ("name", "heads")}
-    entry = MODELS[subject.config["name"]]
-    kind: Any = entry.cls.Config
     found = []
-    for side in (-1, 1):
-        for candidate in _candidates(control, value, side):
-            try:
-                read_config(kind, {**entry.defaults, **config, control.name: candidate}, subject.config["name"])
-            except ConfigError:
-                continue
-            found.append(candidate)
-            break
+    for direction in (-1, 1):
+        candidates = _candidates(control, value, direction)
+        found += list(islice((n for n in candidates if _reads(subject, control.name, n)), 1))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.errors import ConfigError, ShapeError, StateError, first_line
+from classykit.errors import ConfigError, HeadError, ShapeError, StateError, first_line, quoted, suggest
+from classykit.exploring import descriptions
 from classykit.heads.classy_head import HEADS, ClassyHead
-from classykit.inputs import input_shape_of
+from classykit.inputs import example_of, input_shape_of
 from classykit.inspecting.inspection import Inspection, inspect
 from classykit.meta import dtype_of, has_weights, meta_twin, shared_twin
 from classykit.models.classy_model import Adapter, ClassyModel
@@ -35,13 +37,15 @@ class Explored:
     def __init__(self, model: str | Mapping[str, Any] | nn.Module, example: Any = None):
         self.live: ClassyModel | None = None
         self.adopted: str | None = None
+        self._bare: Inspection | None = None  # what is known of it without heads
         self._lost = False  # whether weights that came with a module were let go
-        self._put_away: dict[str, ClassyHead] = {}  # heads that were removed, with what they had learnt
+        self._put_away: dict[str, ClassyHead] = {}  # heads that were removed or changed, with what they had learnt
         module = subject_of(model).module
         if module is None:
             if example is not None:
                 raise ConfigError("example goes with a module of your own; a model of this kit's knows what it takes.")
             self._source = model
+            self._take_up()
         else:
             self.adopted = type(module.model if isinstance(module, Adapter) else module).__name__
             try:
@@ -52,6 +56,8 @@ class Explored:
                     f"the app changes nothing of yours."
                 ) from error
             self._described = ClassyModel.from_model(twin, example=example).eval()
+            if example is not None:
+                self._described.example = example_of(example)  # of a model of this kit's, too
             if has_weights(module):
                 self.live = self._described
         self.dtype: str = str(dtype_of(self._described)).removeprefix("torch.")  # "float32"
@@ -77,7 +83,11 @@ class Explored:
         return self._inspect()
 
     def _inspect(self) -> Inspection:
-        return inspect(self._described).require()
+        described = self.config if self.adopted is None and self._is_all_registered() else self._described
+        inspection = inspect(described).require()  # from a config it needs no copies, and is remembered
+        if not self.heads():
+            self._bare = inspection
+        return inspection
 
     @property
     def config(self) -> dict[str, Any]:
@@ -109,8 +119,24 @@ class Explored:
 
     @property
     def takes_pictures(self) -> bool:
-        """Whether it runs on a picture, and not on a clip, a vector or an example that was given."""
-        return self.example is None and len(self.inspection.input_shape) == 3
+        """Whether it runs on a picture, in colour or grey, and not on a clip, a vector or an example that was given."""
+        shape = self.inspection.input_shape
+        return self.example is None and len(shape) == 3 and shape[0] in (1, 3)
+
+    @property
+    def digit_side(self) -> int | None:
+        """Pixels on a side of the handwritten digits that it runs on as vectors, 28 for 784 values; None for none."""
+        shape = self.inspection.input_shape
+        if self.example is not None or len(shape) != 1:
+            return None
+        side = math.isqrt(shape[0])
+        return side if side * side == shape[0] and 8 <= side <= 64 else None
+
+    @property
+    def takes_digits(self) -> bool:
+        """Whether sample digits are offered: its pictures are grey or small, or it takes them as vectors."""
+        shape = self.inspection.input_shape
+        return self.digit_side is not None or (self.takes_pictures and (shape[0] == 1 or max(shape[1:]) <= 64))
 
     @property
     def takes_clips(self) -> bool:
@@ -190,15 +216,67 @@ class Explored:
             by_block.setdefault(block, []).append(head)
         self._described.set_heads(by_block)
         if self.live is not None and self.live is not self._described:
-            self._put_away |= {head.unique_id: head for of in self.live.get_heads().values() for head in of}
+            self._put_away |= {str(head.config): head for of in self.live.get_heads().values() for head in of}
             self.live.clear_heads()
-            for unique_id, (block, head) in heads.items():
-                before = self._put_away.get(unique_id)
-                if before is not None and before.config == head.config:
+            for block, head in heads.values():
+                before = self._put_away.get(str(head.config))
+                if before is not None:
                     self.live.attach_head(block, before)
                 else:
                     self._attach_live(self.live, block, head)
         self.inspection = self._inspect()
+
+    def change_head(
+        self, unique_id: str, block: str | None = None, name: str | None = None, keys: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Move a head to another block, rename it, or give it other keys; all or nothing.
+
+        It keeps its weights where they have the same shapes then. Returns whether it lost trained ones.
+        """
+        heads = self.heads()
+        if unique_id not in heads:
+            there = ", ".join(heads) or "none"
+            raise HeadError(f"There is no head {quoted(unique_id)}.{suggest(unique_id, heads)} There is {there}.")
+        place, old = heads[unique_id]
+        before = self.head_with_weights(unique_id)
+        trained = before is not None and not before.is_untrained
+        wanted = self._rewritten(place, old, name or unique_id, keys or {})
+        by_block: dict[str, list[Any]] = {}
+        for other, (at, head) in heads.items():
+            mine = other == unique_id
+            by_block.setdefault((block or place) if mine else at, []).append(wanted if mine else head)
+        with torch.random.fork_rng(devices=[]):
+            self._described.set_heads(by_block)
+        if self.live is not None and self.live is not self._described:
+            self.put_heads(self.heads())
+        self.inspection = self._inspect()
+        now = self.head_with_weights(name or unique_id)
+        took = before is not None and now is not None and now.take_weights(before)
+        return trained and not took and (now is None or now.is_untrained)
+
+    def _rewritten(self, block: str, head: ClassyHead, name: str, keys: Mapping[str, Any]) -> Any:
+        """The config of a changed head, without what its block settles; of a kind of one's own, the head itself."""
+        kind = head.config["name"]
+        for key in keys:
+            if key in ("unique_id", "in_plane", "name", "fork_block"):
+                raise HeadError(f"{key} is no key to edit: a head is renamed or moved, and takes what its block gives.")
+        if kind not in HEADS or HEADS[kind].Config is None:
+            if keys:
+                raise HeadError(f"Head {quoted(head.unique_id)} is of a kind of your own: its code says what it is.")
+            renamed = copy.deepcopy(head)
+            renamed.unique_id = name
+            return renamed
+        given = self.inspection[block].features
+        settled = {"in_plane", "before", *(HEADS[kind].keys_for(given) if given is not None else ())}
+        kept = {key: value for key, value in head.config.items() if key not in settled}
+        return {**kept, **keys, "unique_id": name}
+
+    def head_with_weights(self, unique_id: str) -> ClassyHead | None:
+        """The attached head that runs; None before it has weights, and for a head that needs none."""
+        found = (h for of in self.model.get_heads().values() for h in of if h.unique_id == unique_id)
+        head = next(found, None)
+        held = [] if head is None else list(head.parameters())
+        return head if held and not any(p.is_meta for p in held) else None
 
     def go_live(self, device: str) -> ClassyModel:
         """The model with weights on ``device``, allocated when it was not; DeviceError when it does not fit."""
@@ -222,12 +300,34 @@ class Explored:
         if self.adopted is not None:
             self._lost = self._lost or self.live is not None
             self._described = meta_twin(self._described)
-        elif all(head.config.get("name") in HEADS for _, head in self.heads().values()):
-            self._source = self.config
-            vars(self).pop("_described", None)
-            vars(self).pop("inspection", None)
+        elif self._is_all_registered():
+            self._put_down()
         self.live = None
         self._put_away.clear()
+
+    def _is_all_registered(self) -> bool:
+        """Whether the config says all there is to say of the heads."""
+        return all(head.config.get("name") in HEADS for _, head in self.heads().values())
+
+    def _take_up(self) -> None:
+        """The description of just this model, where one was put down before."""
+        source = self._source
+        config = {"name": source} if isinstance(source, str) else dict(source) if isinstance(source, Mapping) else {}
+        kept = None if config.get("heads") else descriptions.take(config)
+        if kept is not None:
+            self._described, self.inspection = kept
+            self._bare = self.inspection
+
+    def _put_down(self) -> None:
+        """Keep nothing but the config; the next that explores the same model finds what is known of it."""
+        self._source = self.config
+        model = vars(self).pop("_described", None)
+        vars(self).pop("inspection", None)
+        if model is None or self._bare is None or self.live is model:
+            return
+        model.clear_heads()
+        if not has_weights(model):
+            descriptions.keep(model.config, model, self._bare)
 
     def is_live_on(self, device: str) -> bool:
         """Whether its weights are on ``device`` already."""

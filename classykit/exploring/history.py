@@ -88,6 +88,11 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any], in_use: Mapp
         for key, value in after.items() if before.get(key) != value and key != "heads"
     ]  # fmt: skip
     changed += [f"{key} as before" for key in before if key not in after and key != "heads"]
-    if before.get("heads") != after.get("heads"):
+    if _chosen(before) != _chosen(after):
         changed.append("other heads")
     return printable(", ".join(changed) or str(after.get("name")))
+
+
+def _chosen(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The heads of a config without what follows from their blocks."""
+    return [{key: value for key, value in head.items() if key != "in_plane"} for head in config.get("heads", ())]

@@ -1,11 +1,14 @@
-"""Arrays for the browser: a whole number of two bytes a value, beside what its lowest and its highest stand for."""
+"""Arrays for the browser: a whole number of two bytes a value, beside what its lowest and highest stand for. Pictures."""
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 
@@ -28,3 +31,12 @@ def pack(arrays: Sequence[Tensor]) -> tuple[list[dict[str, Any]], bytes]:
         data.append((unit * 65535).round().numpy().astype("<u2").tobytes())
         start += array.numel()
     return described, b"".join(data)
+
+
+def data_url(picture: Image.Image, side: int) -> str:
+    """A picture as a small JPEG in a data URL, at most ``side`` pixels wide and high."""
+    small = picture.copy()
+    small.thumbnail((side, side))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

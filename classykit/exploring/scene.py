@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import PurePath
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
 from classykit.clips import load_clip, preprocess_clip, seen_frames
+from classykit.datasets import digit
 from classykit.errors import ConfigError
 from classykit.experiment import Experiment, described
 from classykit.exploring.explored import Explored
@@ -21,8 +23,10 @@ from classykit.inspecting.report import Inspection
 from classykit.measuring.profile_blocks import Profile, profile_blocks
 from classykit.models.classy_model import ClassyModel
 from classykit.running.run import Run, run
+from classykit.samples import sample_digits
 from classykit.seeing.capture import capture
-from classykit.seeing.feature_maps import ORDERS, SCALES, FeatureMaps, feature_maps
+from classykit.seeing.feature_maps import ORDERS, SCALES, FeatureMaps, channel_order, feature_maps
+from classykit.seeing.scores import as_scores, classifies
 from classykit.weights.labels import top_classes
 
 # Feature maps shown at a time: as many as this many bytes carry to the browser, with all their time steps.
@@ -32,6 +36,12 @@ PAGE_BYTES = 4_000_000
 # A model that runs as fast, or has as few MACs, runs again by itself for another block or picture. The MACs count
 # too, because a first pass takes long on any machine.
 QUICK_SECONDS, QUICK_MACS = 1.0, 5e9
+
+# How maps are sorted; the last two by how like the picture's brightness they are, and by what they add to a class.
+PICTURE, EVIDENCE = "picture", "evidence"
+SORTS = (*ORDERS, PICTURE, EVIDENCE)
+
+FIRST_DIGIT = "digit 7"  # what a model of vectors gets at first
 
 # How long blocks are timed, beside what it takes to warm up.
 MEASURED_SECONDS = 0.5
@@ -59,8 +69,11 @@ class Scene:
             device have changed since.
         last: the last pass, None when the model, its input or the device has changed since.
         given: what each head that was attached then gave in it.
-        order, scale, offset: which feature maps are shown, and how.
+        order, scale, offset: which feature maps are shown, and how; ``order`` is one of `SORTS`.
         channel, position: the unit that is looked at in the chosen block, its channel and (row, column); None for none.
+        ablated: {block: channels} that are switched off, for as long as the unit is looked at; empty for none.
+        scores: what each channel of the chosen block has a part in the class that is asked about, (C,); None before
+            that was asked.
         target: the class that is asked about; None for the most probable.
         knows: what each block's features tell, {block: accuracy of a probe on them}; empty before they were asked.
     """
@@ -90,12 +103,15 @@ class Scene:
         self.block, self.offset = block, 0
         self.channel: int | None = None
         self.position: tuple[int, int] | None = None
+        self.ablated: dict[str, list[int]] = {}
+        self.scores: torch.Tensor | None = None
 
     def forget(self) -> None:
         """Let go of the last pass: it is no longer of what is on the screen."""
         self.last: Run | None = None
         self.given: dict[str, Any] = {}
         self._features: dict[str, Any] = {}  # {block: features} of the last block looked at, or of all
+        self.scores = None
         self._pictures: list[Image.Image] | None = None  # once they were asked for
 
     def let_go(self) -> None:
@@ -108,6 +124,8 @@ class Scene:
     @property
     def picture(self) -> Image.Image | None:
         """The picture, loaded; None for none."""
+        if self.takes_vectors:
+            return load_image(self.image_name)
         if "_picture" not in vars(self):  # it was let go
             self._picture = None if self.image is None else load_image(self.image)
         return self._picture
@@ -137,6 +155,16 @@ class Scene:
         return self.subject.takes_clips
 
     @property
+    def takes_vectors(self) -> bool:
+        """Whether the model runs on a digit as a vector."""
+        return self.subject.digit_side is not None
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is something here that the model runs on."""
+        return self.takes_pictures or self.takes_clips or self.takes_vectors or self.subject.example is not None
+
+    @property
     def clip_name(self) -> str:
         """What the clip is called."""
         return self.clip if isinstance(self.clip, str) else "your clip"
@@ -154,9 +182,9 @@ class Scene:
         shape = self.inspection.input_shape
         if self.subject.preprocessing is not None:
             return [self.subject.preprocessing.to_display(self.picture)]
-        if len(shape) < 3:
-            return [self.picture]
-        return [Preprocessing(size=(shape[-2], shape[-1])).to_display(self.picture)]
+        if not self.takes_pictures:
+            return [self.picture] if self.takes_vectors else []
+        return [Preprocessing(size=(shape[-2], shape[-1])).for_channels(shape[0]).to_display(self.picture)]
 
     @property
     def frames(self) -> list[Image.Image]:
@@ -180,7 +208,9 @@ class Scene:
 
     @property
     def image_name(self) -> str | None:
-        """What the picture is called in code."""
+        """What the picture is called in code; a model of vectors gets a digit whatever picture is chosen."""
+        if self.takes_vectors:
+            return self.image if isinstance(self.image, str) and self.image in sample_digits() else FIRST_DIGIT
         if self.image is None:
             return None
         return str(self.image) if isinstance(self.image, (str, PurePath)) else self.uploaded or "picture.png"
@@ -191,7 +221,8 @@ class Scene:
         return Experiment(
             config=self.subject.config,
             pretrained=self.subject.trained is not None and self.subject.adopted is None,
-            image=self.image_name if self.takes_pictures else None,
+            image=self.image_name if self.takes_pictures or self.takes_vectors else None,
+            digit_side=self.subject.digit_side,
             clip=self.clip_name if self.takes_clips else None,
             device=self.device,
             block=self.block or None,
@@ -249,6 +280,9 @@ class Scene:
             x = preprocess_clip(load_clip(self.clip), model).to(reference.device, reference.dtype)
             key = getattr(model, "input_key", None)
             return x if key is None else {key: x}
+        if self.subject.digit_side is not None:
+            number = int(str(self.image_name)[-1])
+            return digit(number, self.subject.digit_side).flatten(1).to(reference.device, reference.dtype)
         if self.picture is None:
             raise ConfigError("There is no picture to run on: choose or upload one.")
         return preprocess(self.picture, model).to(reference.device, reference.dtype)
@@ -263,6 +297,14 @@ class Scene:
         model = self.subject.go_live(self.device)
         self._features = capture(model, self.input_for(model), self.block)
 
+    def keep_all(self) -> None:
+        """Have what every block gives, by another pass where it takes one; of very large features only those at hand."""
+        names = [name for name in self.block_names if name not in self._features]
+        shapes = [block.output_shape for block in self.inspection.trunk]
+        if names and 4 * sum(map(math.prod, shapes)) <= KEPT_BYTES:
+            model = self.subject.go_live(self.device)
+            self._features = {**self._features, **capture(model, self.input_for(model), names)}
+
     @property
     def features(self) -> Any:
         """What the chosen block gave; None before a pass."""
@@ -273,8 +315,38 @@ class Scene:
         features = self.features
         if not isinstance(features, torch.Tensor):
             return None
-        maps = feature_maps(features, self.order, self.scale, start=self.offset, count=self.page_size, known=self.known)
+        keys: dict[str, Any] = {"start": self.offset, "count": self.page_size, "known": self.known}
+        maps = feature_maps(features, self.ranking, self.scale, **keys)
         return maps if maps.channels else None
+
+    @property
+    def ranking(self) -> str | torch.Tensor:
+        """How the maps are sorted now, as `feature_maps` takes it: by variance, where nothing says otherwise yet."""
+        by, seen = self.sorted_by, self.seen_picture()
+        if by == EVIDENCE and self.scores is not None:
+            return self.scores
+        if by == PICTURE and seen is not None:
+            return torch.from_numpy(np.asarray(seen, dtype=np.float32).mean(2) / 255)
+        return by
+
+    @property
+    def sorted_by(self) -> str:
+        """The chosen order, or by variance where that one cannot be had."""
+        there = {EVIDENCE: self.scores is not None, PICTURE: self.seen_picture() is not None}
+        return self.order if there.get(self.order, True) else ORDERS[0]
+
+    @property
+    def channel_order(self) -> list[int]:
+        """All channels of the chosen block, as they are sorted; empty where there are no maps."""
+        if not isinstance(self.features, torch.Tensor):
+            return []
+        return channel_order(self.features, self.ranking, self.known)
+
+    def turn_to(self, channel: int) -> None:
+        """Show the page of maps that a channel is on."""
+        order = self.channel_order
+        if channel in order:
+            self.offset = order.index(channel) // self.page_size * self.page_size
 
     @property
     def known(self) -> Features | None:
@@ -294,15 +366,39 @@ class Scene:
         """Which of so many time steps belongs to the moment that is shown."""
         return min(self.frame * steps // max(self.moments, steps), steps - 1)
 
+    @property
+    def labels(self) -> list[str]:
+        """What the classes are called that the model tells apart; empty where that is not known."""
+        labels = self.subject.model.labels
+        known = isinstance(labels, (list, tuple)) and all(isinstance(name, str) for name in labels)
+        return list(labels) if known and labels is not None else []
+
+    @property
+    def logits(self) -> torch.Tensor | None:
+        """(1, classes) of the last run: those that have names, else the trunk's own, else a head's; None for none."""
+        if self.last is None:
+            return None
+        trunk, model = as_scores(self.last.trunk), self.subject.model
+        scores = [s for s in map(as_scores, self.given.values()) if s is not None]
+        if trunk is not None and (classifies(model, trunk.shape[1]) or trunk.shape[1] == len(self.labels)):
+            scores.insert(0, trunk)
+        named = (s for s in scores if s.shape[1] == len(self.labels))
+        return next(named, scores[0] if scores else None)
+
+    @property
+    def target_name(self) -> str:
+        """The class that is asked about, in words; "" before there are any."""
+        if self.logits is None:
+            return ""
+        number = int(self.logits[0].argmax()) if self.target is None else self.target
+        return self.labels[number] if number < len(self.labels) else f"class {number}"
+
     def predictions(self) -> list[tuple[str, float]]:
         """The most probable classes of the last run and how probable they are, where the model has labels."""
-        labels = self.subject.model.labels
-        if self.last is None or not isinstance(labels, (list, tuple)) or not all(isinstance(n, str) for n in labels):
+        labels, logits = self.labels, self.logits
+        if logits is None or not labels or logits.shape[1] != len(labels):
             return []
-        for logits in (self.last.trunk, self.last.output, *self.given.values()):
-            if isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.shape[1] == len(labels):
-                return top_classes(logits, labels)
-        return []
+        return top_classes(logits, labels)
 
     def seen_picture(self) -> Image.Image | None:
         """The part of the picture that the model sees; of a clip, the frame at the moment that is shown."""

@@ -98,6 +98,15 @@ class ClassyHead(nn.Module):
             for name, values in self._made.items()
         )
 
+    def take_weights(self, other: ClassyHead) -> bool:
+        """Take over another head's weights, trained or not, where all are of the same shapes; says whether it did."""
+        given = other.state_dict()
+        if {name: t.shape for name, t in self.state_dict().items()} != {name: t.shape for name, t in given.items()}:
+            return False
+        self.load_state_dict(given)
+        self.__dict__["_made"] = dict(other._made)
+        return True
+
     def _read(self, args: Sequence[Any], values: dict[str, Any]) -> Any:
         """Validate a constructor's arguments and remember them as this head's config; called first thing in it."""
         kind = self.Config or HeadConfig

@@ -107,7 +107,9 @@ class Tree:
         parts = _spread(self._led_up_to(chain) if within else (chain[-1].parts or chain[-1:]))
         while len(parts) == 1 and parts[0].parts:
             parts = _spread(parts[0].parts)
-        return Inside(name, tuple(parts), sum(part.macs for part in parts))
+        own = chain[-1].path
+        parts = tuple(replace(p, name=name) if p.path == own and p.name.isdigit() else p for p in parts)
+        return Inside(name, parts, sum(part.macs for part in parts))
 
     def _chain(self, path: str) -> tuple[Part, ...] | None:
         """From the whole model down to the first that runs of that path."""

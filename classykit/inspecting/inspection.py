@@ -337,7 +337,7 @@ def _rows(
                 receptive_field=sees,
                 features=given,
                 is_head=is_head,
-                has_skip=bool(path) and getattr(twin.get_submodule(path), "has_skip", False) is True,
+                has_skip=block.has_skip,
             )
         )
     return rows

@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import torch
@@ -25,6 +26,8 @@ from classykit.tables import Bar, Cell, Column, Line, Table, fold, folded_in, fr
 if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
+
+    from classykit.inspecting.inside import Inside, Tree
 
 REST = "(rest)"  # the row of what runs after the last listed block
 UNUSED = "(unused)"  # the row of weights that the pass does not come to
@@ -53,7 +56,7 @@ class BlockInfo:
             or the input has no spatial axes.
         features: the kind of features it gives (see `classykit.features`), None when not known.
         is_head: whether the row is a head's.
-        has_skip: whether the block adds its input to its output; known for this kit's own families.
+        has_skip: whether the block adds its input, as it is or projected, to what it makes of it.
         like: the name of an earlier block that is equal in all of these but name and receptive field; None when it is
             the first.
     """
@@ -88,6 +91,20 @@ class BlockInfo:
         """The stride in words: "4", or "2×1" where the axes differ; "" without a map."""
         axes = self.strides if isinstance(self.stride, tuple) else self.strides[:1]
         return "×".join(f"{n:g}" for n in axes)
+
+    @property
+    def of_input(self) -> str:
+        """How fine its map is beside the model's input: "1/8 of the input", "1×1/4×1/4 of the input"; "" without one.
+
+        >>> import classykit
+        >>> classykit.inspect("resnet18")["block1-0"].of_input
+        '1/8 of the input'
+        """
+        axes = self.strides if isinstance(self.stride, tuple) else self.strides[:1]
+        shares = ["1" if n == 1 else f"1/{n:.3g}" if n > 1 else f"{1 / n:.3g}" for n in axes]
+        if shares == ["1"]:
+            return "as fine as the input"
+        return f"{'×'.join(shares)} of the input" if shares else ""
 
 
 @dataclass(frozen=True)
@@ -239,6 +256,27 @@ class Inspection:
                 return block
         raise KeyError(name)
 
+    def own_strides(self, name: str) -> tuple[float, ...]:
+        """By how much a block itself thins out the positions that it is given, along each axis; () without maps.
+
+        1 keeps them all, 1/2 makes twice as many. `BlockInfo.stride` is relative to the model's input; the first
+        block's own is the same.
+
+        >>> import classykit
+        >>> i = classykit.inspect("resnet18")
+        >>> i.own_strides("block1-0"), i.own_strides("block1-1"), i["block1-1"].stride
+        ((2, 2), (1, 1), 8.0)
+        """
+        block = self[name]
+        if name == self.blocks[0].name:
+            return block.strides
+        if not block.strides or block.input_shape is None or block.features is None:
+            return ()
+        given, made = block.input_shape[-len(block.strides) :], block.features.spatial
+        if len(block.input_shape) != len(made) + 1 or not all(given) or not all(made):
+            return ()
+        return tuple(round(n / m) if n >= m else 1 / round(m / n) for n, m in zip(given, made, strict=True))
+
     def require(self) -> Inspection:
         """This inspection when the pass went through; else ShapeError with the failing block and the reason."""
         if self.error is not None:
@@ -278,7 +316,7 @@ class Inspection:
 
         Args:
             kind: "cost": parameters, MACs and activations by block; "shapes": how resolution falls and channels rise;
-                "receptive field": how much of the input each block sees.
+                "receptive field": how much of the input each block sees; "architecture": the blocks as one picture.
 
         Raises ConfigError for another kind, or where there is nothing to draw.
         """
@@ -288,6 +326,7 @@ class Inspection:
             "cost": plots.cost_bars,
             "shapes": plots.shape_flow,
             "receptive field": plots.receptive_field_curve,
+            "architecture": plots.architecture,
         }
         if kind not in kinds:
             raise ConfigError(f"kind is one of {', '.join(map(repr, kinds))}, not {kind!r}.{suggest(kind, kinds)}")
@@ -363,6 +402,29 @@ class Inspection:
         twin, x = self._again(self.batch_size, None)
         return layer_tree(twin, x, depth)
 
+    @verb
+    def inside(self, block: str) -> Inside:
+        """The layers of a block in the order in which they run, and the functions between them, from a meta pass.
+
+        Args:
+            block: a block's name, or the dotted path of any module.
+
+        Each has what it gives, its parameters and MACs, and from which of the others it takes its input: so one sees
+        where a skip leaves and where it is added. Raises BlockError for what does not run.
+
+        >>> import classykit
+        >>> [part.name for part in classykit.inspect("efficientnet_b0").inside("stem").parts]
+        ['conv_stem', 'bn0', 'act_stem']
+        """
+        return self._tree.inside(block)
+
+    @cached_property
+    def _tree(self) -> Tree:
+        from classykit.inspecting.inside import tree_of
+
+        twin, x = self._again(self.batch_size, None)
+        return tree_of(twin, x, self.batch_size)
+
     def _again(self, batch_size: int, dtype: torch.dtype | None) -> tuple[nn.Module, Any]:
         self.require()
         if self._make is None:
@@ -409,6 +471,16 @@ def names_of_run(first: str, last: str, count: int) -> str:
         same = itertools.takewhile(lambda pair: pair[0] == pair[1], parts)
         last = last[sum(len(part) for part, _ in same) :]
     return f"{first} … {last} ×{count}"
+
+
+def strides_text(axes: Sequence[float]) -> str:
+    """Strides along the axes in words, one where they are the same; "" for none.
+
+    >>> strides_text((2, 2)), strides_text((1, 2, 2)), strides_text((0.5, 0.5))
+    ('2', '1×2×2', '1/2')
+    """
+    words = [f"{n:g}" if n >= 1 else f"1/{1 / n:g}" for n in axes]
+    return "×".join(words if len(set(words)) > 1 else words[:1])
 
 
 def side(field: ReceptiveField | None) -> str:

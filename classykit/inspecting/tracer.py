@@ -158,11 +158,9 @@ class _Watch(Watch):
     def leave(self, name: str, module: nn.Module, args: Any, output: Any) -> None:
         block = self.blocks[name]
         self.running.pop()
-        flow = self.flows.pop()
-        flow.end()
-        outputs = tensors_in(output)
+        flow, outputs = self.flows.pop(), tensors_in(output)
         block.has_skip = block.has_skip or flow.adds(outputs)
-        self.flow_through([t for t, _ in flow.before], outputs)
+        self.flow_through(flow.end(), outputs)
         if block.output is None:
             block.output = output
             block.fields = {id(t): self.sight.of(t) for t in outputs}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -70,6 +70,7 @@ def collected(
     batch_size: int = 16,
     progress: bool = True,
     what: str = "",
+    on_pictures: Callable[[int, int], None] | None = None,
 ) -> Iterator[Collected]:
     """Within the block the features of a data set are at hand; see `classykit.extract` for what ``x`` may be.
 
@@ -77,6 +78,7 @@ def collected(
         pool: "mean": over all places, or over the tokens that are patches. "class": the first token, of tokens that
             have some before the patches; else the mean. None: whole features.
         what: of the progress bar.
+        on_pictures: called with (pictures run, of how many).
 
     Nothing of the model is changed. Raises ShapeError where a block gives nothing to learn from.
     """
@@ -100,7 +102,7 @@ def collected(
                 else np.lib.format.open_memmap(Path(folder) / f"{i}.npy", "w+", layout.dtype, shape)
             )  # fmt: skip
         passes.fit(held.input_shape)
-        _fill(held, passes, items, layouts, progress, what)
+        _fill(held, passes, items, layouts, progress, what, on_pictures)
         yield held
 
 
@@ -126,7 +128,13 @@ def _of_patches(layout: FeatureLayout, known: Features, shape: tuple[int, ...], 
 
 
 def _fill(
-    held: Collected, passes: Passes, items: Items, layouts: dict[str, FeatureLayout], progress: bool, what: str
+    held: Collected,
+    passes: Passes,
+    items: Items,
+    layouts: dict[str, FeatureLayout],
+    progress: bool,
+    what: str,
+    on_pictures: Callable[[int, int], None] | None,
 ) -> None:
     from tqdm.auto import tqdm
 
@@ -145,6 +153,8 @@ def _fill(
                 labels += [row.label for row in rows]
             pixels += _pixels(batch.x)
             bar.update(len(batch.rows) + len(batch.skipped))
+            if on_pictures is not None:
+                on_pictures(count + len(held.skipped), len(items))
     held.features = {block: values[:count] for block, values in held.features.items()}
     held.labels = labels if any(label is not None for label in labels) else None
     if len({len(row) for row in pixels}) == 1:

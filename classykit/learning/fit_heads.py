@@ -14,7 +14,7 @@ from classykit.contexts import uninterrupted, verb
 from classykit.errors import ConfigError, HeadError, Interrupted, quoted
 from classykit.heads.classy_head import ClassyHead
 from classykit.learning.fit import Fit
-from classykit.learning.lessons import UNKNOWN, Lesson, OnFeatures, Whole
+from classykit.learning.lessons import UNKNOWN, Lesson, prepared
 from classykit.models.classy_model import ClassyModel
 from classykit.running.placement import choose
 from classykit.seeing.view import untrained
@@ -79,10 +79,9 @@ def fit_heads(
     rate = _checked(epochs, lr, trunk, seed, batch_size, test)
     notes = untrained(subject) if not trunk else ()
     fit = Fit(subject.name, {}, epochs, rate, batch_size, seed, float(test), trunk, notes=notes)
-    teach = Whole if trunk else OnFeatures
     with torch.random.fork_rng(devices=_cuda(module, device)):
         torch.manual_seed(seed)
-        with teach.prepared(fit, module, heads, x, targets, device, progress) as lesson:
+        with prepared(fit, module, heads, x, targets, device, progress) as lesson:
             _learn(lesson, progress)
     return lesson.fit
 

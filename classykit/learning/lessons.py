@@ -67,17 +67,6 @@ class Lesson:
 class OnFeatures(Lesson):
     """Heads on features that were computed once."""
 
-    @classmethod
-    @contextmanager
-    def prepared(
-        cls, fit: Fit, model: ClassyModel, heads: Heads, x: Any, targets: Mapping[str, Any], device: Any, progress: bool
-    ) -> Iterator[OnFeatures]:
-        blocks = list(dict.fromkeys(block for block, _ in heads.values()))
-        with collected(
-            model, x, blocks, None, device=device, batch_size=fit.batch_size, progress=progress, what=fit.name
-        ) as held:
-            yield cls(fit, model, heads, targets, held, device)
-
     def __init__(self, *given: Any):
         super().__init__(*given)
         self.learning: nn.ModuleDict = nn.ModuleDict()
@@ -122,23 +111,9 @@ class OnFeatures(Lesson):
 class Whole(Lesson):
     """The model itself, pictures loaded again in each epoch."""
 
-    @classmethod
-    @contextmanager
-    def prepared(
-        cls, fit: Fit, model: ClassyModel, heads: Heads, x: Any, targets: Mapping[str, Any], device: Any, progress: bool
-    ) -> Iterator[Whole]:
-        items: Any = Items(as_data(x), model, on_error="raise")  # each is (who it is, tensor)
-        held = Collected({}, list(range(len(items))))
-        if None in targets.values():
-            held.labels = [items[i][0].label for i in held.numbers]
-        lesson = cls(fit, model, heads, targets, held, device)
-        lesson.items = items
-        yield lesson
-
-    items: Any
-
-    def __init__(self, *given: Any):
+    def __init__(self, items: Items, *given: Any):
         super().__init__(*given)
+        self.items: Any = items  # each is (who it is, tensor)
         self.learning = copied(self.model, {}).to(self.place.device, torch.float32).requires_grad_(True)
 
     def scores(self, numbers: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -153,6 +128,25 @@ class Whole(Lesson):
 
     def keep(self) -> None:
         self.model.load_state_dict(self.learning.state_dict())
+
+
+@contextmanager
+def prepared(
+    fit: Fit, model: ClassyModel, heads: Heads, x: Any, targets: Mapping[str, Any], device: Any, progress: bool
+) -> Iterator[Lesson]:
+    """A lesson on features that are computed once, or, with the trunk, on pictures."""
+    if fit.trunk:
+        items: Any = Items(as_data(x), model, on_error="raise")
+        held = Collected({}, list(range(len(items))))
+        if None in targets.values():
+            held.labels = [items[i][0].label for i in held.numbers]
+        yield Whole(items, fit, model, heads, targets, held, device)
+        return
+    blocks = list(dict.fromkeys(block for block, _ in heads.values()))
+    with collected(
+        model, x, blocks, None, device=device, batch_size=fit.batch_size, progress=progress, what=fit.name
+    ) as held:
+        yield OnFeatures(fit, model, heads, targets, held, device)
 
 
 def _numbers(name: str, values: list[Any], classes: int) -> torch.Tensor:

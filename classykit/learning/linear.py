@@ -7,7 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,16 @@ class Accuracy:
         accuracy: mean over the splits.
         stderr: its standard error over the splits; NaN of a single one. Splits share pictures: it is a lower bound.
         dimensions: how many numbers the classifier is given of a picture.
+        spread: standard deviation over the splits; NaN where there are not several.
+        layer: what the classifier of the first split has learnt, for features as they are: (weight (classes,
+            dimensions), bias (classes)); None where nothing was learnt.
     """
 
     accuracy: float
     stderr: float
     dimensions: int = 0
+    spread: float = math.nan
+    layer: tuple[np.ndarray, np.ndarray] | None = field(default=None, compare=False, repr=False)
 
     def __float__(self) -> float:
         return self.accuracy
@@ -80,17 +85,22 @@ def read_off(features: np.ndarray, labels: list[Any], splits: list[tuple[np.ndar
     from sklearn.preprocessing import StandardScaler
 
     y = np.unique(labels, return_inverse=True)[1]
-    scores = []
+    scores: list[float] = []
+    layers: list[tuple[np.ndarray, np.ndarray]] = []
     with _one_thread():
         for train, test in splits:
             known, unknown = (np.asarray(features[rows], np.float64).reshape(len(rows), -1) for rows in (train, test))
             scaler = StandardScaler().fit(known)
-            known, unknown = _turned(scaler.transform(known), scaler.transform(unknown))
+            known, axes = _turned(scaler.transform(known))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that it might go on to converge: it is tested, not trusted
-                scores.append(LogisticRegression(max_iter=500).fit(known, y[train]).score(unknown, y[test]))
-    spread = float(np.std(scores, ddof=1) / math.sqrt(len(scores))) if len(scores) > 1 else math.nan
-    return Accuracy(float(np.mean(scores)), spread, int(np.prod(features.shape[1:])))
+                fitted = LogisticRegression(max_iter=500).fit(known, y[train])
+            scores.append(fitted.score(_along(scaler.transform(unknown), axes), y[test]))
+            if not layers:
+                layers.append(_layer(fitted, axes, scaler))
+    spread = float(np.std(scores, ddof=1)) if len(scores) > 1 else math.nan
+    dimensions = int(np.prod(features.shape[1:]))
+    return Accuracy(float(np.mean(scores)), spread / math.sqrt(len(scores)), dimensions, spread, layers[0])
 
 
 @contextmanager
@@ -112,9 +122,23 @@ def _one_thread() -> Iterator[None]:
         undo(put_back)
 
 
-def _turned(known: np.ndarray, unknown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Features of more dimensions than rows, in as many axes as there are rows: to a ridge penalty all is the same."""
+def _turned(known: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """(features in as many axes as there are rows, where there are more dimensions; those axes): to a ridge penalty
+    all is the same."""
     if known.shape[1] <= known.shape[0]:
-        return known, unknown
+        return known, None
     _, _, axes = np.linalg.svd(known, full_matrices=False)  # (rows, dimensions)
-    return known @ axes.T, unknown @ axes.T
+    return known @ axes.T, axes
+
+
+def _along(features: np.ndarray, axes: np.ndarray | None) -> np.ndarray:
+    return features if axes is None else features @ axes.T
+
+
+def _layer(fitted: Any, axes: np.ndarray | None, scaler: Any) -> tuple[np.ndarray, np.ndarray]:
+    """(weight, bias) by which features as they are give a score a class: what scales and turns them is taken in."""
+    weight, bias = fitted.coef_, fitted.intercept_
+    if len(weight) == 1:  # of two classes scikit-learn gives the second's score alone
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    weight = (weight if axes is None else weight @ axes) / scaler.scale_
+    return weight.astype(np.float32), (bias - weight @ scaler.mean_).astype(np.float32)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,14 +14,27 @@ from torch import nn
 
 from classykit import formats
 from classykit.contexts import verb
-from classykit.errors import ClassyKitError, ConfigError, ShapeError, quoted, warn
+from classykit.errors import (
+    BlockError,
+    ClassyKitError,
+    ConfigError,
+    HeadError,
+    Interrupted,
+    ShapeError,
+    quoted,
+    suggest,
+    warn,
+)
+from classykit.extracting.picture_folder import Folder
 from classykit.finding import Finding
+from classykit.heads.linear_probe import LinearProbe
 from classykit.inspecting.inspection import inspect
-from classykit.learning.collected import blocks_of, class_labels, collected
+from classykit.learning.collected import Collected, blocks_of, class_labels, collected
 from classykit.learning.linear import Accuracy, read_off, splits_of
 from classykit.learning.random_twin import random_twin
+from classykit.learning.what_it_says import sentences
 from classykit.seeing.view import untrained
-from classykit.subject import subject_of
+from classykit.subject import UNTRAINED, subject_of
 from classykit.tables import Cell, Column, Line, Table
 
 if TYPE_CHECKING:
@@ -44,6 +58,8 @@ class Probe(Finding):
         pictures, classes: how many there are.
         pool: how features were pooled.
         notes: what else there is to say.
+        tested: how many pictures each split is tested on.
+        heads: {block: config of the linear_probe head that takes its features}, of those that one takes.
     """
 
     name: str
@@ -54,6 +70,35 @@ class Probe(Finding):
     classes: int
     pool: str | None
     notes: tuple[str, ...] = ()
+    tested: int = 0
+    heads: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def untrained(self) -> bool:
+        """Whether the weights were random to begin with."""
+        return UNTRAINED in self.notes
+
+    @property
+    def says(self) -> list[str]:
+        """What follows from the figures, in at most four sentences.
+
+        Differences of less than two standard deviations over the splits, or of less than a picture, count as none.
+        """
+        return sentences(self.blocks, self.controls, self.tested, self.untrained)
+
+    def head(self, block: str, unique_id: str = "probe") -> LinearProbe:
+        """What was learnt of a block's features, in the first split, as a head to attach to it.
+
+        BlockError for a block that was not asked about, HeadError where no head takes its features as they were pooled.
+        """
+        if block not in self.blocks:
+            raise BlockError(f"{quoted(block)} was not probed.{suggest(block, self.blocks)}")
+        layer = self.blocks[block].layer
+        if layer is None or block not in self.heads:
+            raise HeadError(f"No head takes the features of {quoted(block)} as they were pooled here: {self.pool!r}.")
+        head = LinearProbe(unique_id=unique_id, num_classes=self.classes, **self.heads[block])
+        head.fc.load_state_dict(dict(zip(("weight", "bias"), map(torch.from_numpy, layer), strict=True)))
+        return head.eval()
 
     @property
     def best(self) -> str:
@@ -111,8 +156,11 @@ def probe(
     repeats: int = 3,
     seed: int = 0,
     batch_size: int = 16,
+    limit: int | None = None,
     device: str | torch.device = "auto",
     progress: bool = True,
+    on_pictures: Callable[[int, int], None] | None = None,
+    on_block: Callable[[Probe], None] | None = None,
 ) -> Probe:
     """What can be read off each block by a linear classifier (Alain and Bengio, 2016), from one pass over the data.
 
@@ -133,12 +181,16 @@ def probe(
         repeats: how many splits; their spread is the standard error.
         seed: of the splits, and of the random weights.
         batch_size, device: of the passes, see `classykit.extract`.
+        limit: at most so many of the pictures, spread evenly over them: of a folder as large a share of each class.
         progress: show a bar when it takes longer than a second. Default True.
+        on_pictures: called with (pictures run, of how many) in a pass; random weights take one of their own.
+        on_block: called with the `Probe` as far as it has come, after each block and each control.
 
     Features of more than a gigabyte lie in a temporary folder meanwhile.
 
     Raises ConfigError for labels that make no split, ShapeError for as many labels as there are no pictures, or a block
-    that gives nothing to learn from, BlockError for an unknown block.
+    that gives nothing to learn from, BlockError for an unknown block; Interrupted, with the blocks until then, when it
+    is interrupted.
 
     >>> from classykit.models import build_model
     >>> x = torch.rand(24, 3, 32, 32)
@@ -150,29 +202,86 @@ def probe(
     _check(pool, controls, test, repeats, seed, batch_size)
     subject = subject_of(model)
     module, names = blocks_of(subject.with_weights(), blocks)
-    options: dict[str, Any] = {"device": device, "batch_size": batch_size, "progress": progress}
+    x, y = _limited(x, y, limit)
+    options: dict[str, Any] = {
+        "device": device, "batch_size": batch_size, "progress": progress, "on_pictures": on_pictures,
+    }  # fmt: skip
     notes = [*untrained(subject)]
-    with collected(module, x, names, pool, what=subject.name, **options) as held:
-        labels = class_labels(y, held)
-        known = np.array([label is not None for label in labels], bool)
-        labels = [label for label in labels if label is not None]
-        if len({type(label) for label in labels}) > 1:
-            raise ConfigError("Some labels are numbers and some are names: give one or the other.")
-        splits = splits_of(labels, test, repeats, seed)
-        found = {name: _read(name, held.features[name][known], labels, splits) for name in names}
-        drawn: dict[str, Any] = {"chance": Accuracy(max(Counter(labels).values()) / len(labels), 0.0)}
-        if "pixels" in controls and held.pixels is not None:
-            drawn["pixels"] = read_off(held.pixels[known], labels, splits)
-        elif "pixels" in controls:
-            notes.append("These inputs are no pictures of one size, so there are no raw pixels to compare with")
-        macs, skipped = _macs_so_far(module, held.input_shape, names), held.skipped
-    if skipped:
-        notes.append(f"{len(skipped)} pictures could not be read, the first: {next(iter(skipped.values()))}")
-        warn(f"{notes[-1]}.", RuntimeWarning)
-    if "random" in controls:
-        with collected(random_twin(module, seed), x, names, pool, what="random weights", **options) as other:
-            drawn["random"] = {name: _read(name, other.features[name][known], labels, splits) for name in names}
-    return Probe(subject.name, found, macs, drawn, len(labels), len(set(labels)), pool, tuple(notes))
+    found: dict[str, Accuracy] = {}
+    drawn: dict[str, Any] = {}
+    tell = on_block or (lambda so_far: None)
+    try:
+        with collected(module, x, names, pool, what=subject.name, **options) as held:
+            labels = class_labels(y, held)
+            known = np.array([label is not None for label in labels], bool)
+            labels = [label for label in labels if label is not None]
+            if len({type(label) for label in labels}) > 1:
+                raise ConfigError("Some labels are numbers and some are names: give one or the other.")
+            splits = splits_of(labels, test, repeats, seed)
+            drawn["chance"] = Accuracy(max(Counter(labels).values()) / len(labels), 0.0)
+            macs = _macs_so_far(module, held.input_shape, names)
+            heads = {name: keys for name in names if (keys := _head_for(held, name)) is not None}
+            if held.skipped:
+                reason = next(iter(held.skipped.values()))
+                notes.append(f"{len(held.skipped)} pictures could not be read, the first: {reason}")
+                warn(f"{notes[-1]}.", RuntimeWarning)
+
+            def so_far() -> Probe:
+                controls = {what: dict(of) if isinstance(of, dict) else of for what, of in drawn.items()}
+                return Probe(
+                    subject.name, dict(found), {name: macs[name] for name in found}, controls, len(labels),
+                    len(set(labels)), pool, tuple(notes), len(splits[0][1]), heads,
+                )  # fmt: skip
+
+            for name in names:
+                found[name] = _read(name, held.features[name][known], labels, splits)
+                tell(so_far())
+            if "pixels" in controls and held.pixels is not None:
+                drawn["pixels"] = read_off(held.pixels[known], labels, splits)
+                tell(so_far())
+            elif "pixels" in controls:
+                notes.append("These inputs are no pictures of one size, so there are no raw pixels to compare with")
+        if "random" in controls:
+            with collected(random_twin(module, seed), x, names, pool, what="random weights", **options) as other:
+                drawn["random"] = {}
+                for name in names:
+                    drawn["random"][name] = _read(name, other.features[name][known], labels, splits)
+                    tell(so_far())
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        read = len(found) + len(drawn.get("random", {}))
+        where = f"after {next(reversed(found))}" if len(found) < len(names) else "within the controls"
+        notes.append(f"Interrupted {where}: {read} of {len(names) * (2 if 'random' in controls else 1)} probes")
+        raise Interrupted(f"{notes[-1]}; they are in this error's result.", so_far()) from None
+    return so_far()
+
+
+def _limited(x: Any, y: Any, limit: int | None) -> tuple[Any, Any]:
+    """At most so many of the pictures, and their labels."""
+    if limit is None:
+        return x, y
+    if type(limit) is not int or limit < 2:
+        raise ConfigError(f"limit is None or a whole number from 2 on, not {quoted(limit)}.")
+    x = Folder(x) if isinstance(x, (str, os.PathLike)) else x
+    if not hasattr(x, "__len__") or not hasattr(x, "__getitem__") or len(x) <= limit:
+        return x, y
+    picked = np.linspace(0, len(x) - 1, limit).round().astype(int).tolist()
+    if y is not None:
+        if not hasattr(y, "__len__") or len(y) != len(x):
+            return x, y  # which is refused, in words
+        y = [y[i] for i in picked]
+    return (x[picked] if isinstance(x, (torch.Tensor, np.ndarray)) else [x[i] for i in picked]), y
+
+
+def _head_for(held: Collected, block: str) -> dict[str, Any] | None:
+    """The config of the head that pools a block's features as they were pooled here; None where none does."""
+    known, layout = held.kinds.get(block), held.layouts[block]
+    if known is None or LinearProbe.misfit(known) is not None or layout.shape != (known.channels,):
+        return None
+    first, stop = layout.only or (0, None)
+    keys = LinearProbe.keys_for(known)
+    return {**keys, "pool": "class"} if stop == 1 else {**keys, "before": first} if first else keys
 
 
 def _read(name: str, features: np.ndarray, labels: list[Any], splits: Any) -> Accuracy:

@@ -230,8 +230,6 @@ class BottleneckTransform(nn.Sequential):
 class ShortcutBlock(nn.Module):
     """``activation(f(x) + shortcut(x))``; the shortcut is a 1×1 convolution where the shape changes."""
 
-    has_skip = True
-
     def __init__(self, cfg: AnyNetOptions, width_in: int, stride: int, stage: StageSpec,
                  transform: type[BasicTransform] | type[BottleneckTransform]):  # fmt: skip
         super().__init__()

@@ -196,6 +196,8 @@ class ClassyModel(nn.Module):
 
     def example_input(self, batch_size: int = 1, device: str | torch.device = "cpu") -> Any:
         """Zeros of `input_shape` in the model's dtype, as ``forward`` takes them, or the example that was given."""
+        if self.example is not None:
+            return mapped(lambda t: t.to(device), self.example.sized(batch_size)).alone
         return torch.zeros(batch_size, *self.input_shape, device=device, dtype=dtype_of(self))
 
     # ---- running ----
@@ -529,11 +531,6 @@ class Adapter(ClassyModel):
     @property
     def input_shape(self) -> tuple[int, ...]:
         return self._input_shape
-
-    def example_input(self, batch_size: int = 1, device: str | torch.device = "cpu") -> Any:
-        if self.example is None:
-            return super().example_input(batch_size, device)
-        return mapped(lambda t: t.to(device), self.example.sized(batch_size)).alone
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         return self.model(*args, **kwargs)

@@ -75,8 +75,6 @@ class ResNeXtConfig(PictureConfig):
 class ResidualBlock(nn.Module):
     """``relu(bn(convolutional_block(x)) + shortcut(x))``; the last BN and ReLU can be left out."""
 
-    has_skip = True
-
     def __init__(self, cfg: ResNeXtConfig, convolutional_block: nn.Module, planes: int, stride: int,
                  in_planes: int, final_bn_relu: bool):  # fmt: skip
         super().__init__()

@@ -253,8 +253,6 @@ RESIDUALS = {
 class ResidualBlock3D(nn.Module):
     """``relu(residual(x) + skip(x))``, with or without pre-activation."""
 
-    has_skip = True
-
     def __init__(self, plan: BlockPlan, skip: str, residual: str):
         super().__init__()
         self.skip = SKIPS[skip](plan) if plan.projects else None

@@ -116,8 +116,6 @@ class MLPBlock(nn.Sequential):
 class EncoderLayer(nn.Module):
     """Attention, then an MLP; each with its LayerNorm inside the residual branch."""
 
-    has_skip = True
-
     def __init__(self, cfg: VisionTransformerConfig):
         super().__init__()
         self.ln_1 = nn.LayerNorm(cfg.hidden_dim, eps=1e-6)

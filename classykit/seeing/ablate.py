@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -82,20 +83,38 @@ class Ablation(Finding):
 
         Empty where the output is no scores of classes (N, classes); of several heads it is that of the first.
         """
+        values = self._values()
+        if values is None:
+            return []
+        apart = (values[1] - values[0]).abs()
+        order = apart.flatten().argsort(descending=True).tolist()
+        moved = ((flat // apart.shape[1], flat % apart.shape[1]) for flat in order)
+        return [self._moved(values, *at) for at in takewhile(lambda at: bool(apart[at] > _MOVED), moved)]
+
+    def top(self, n: int = 5, picture: int = 0) -> list[Moved]:
+        """The most probable classes of one picture as it is now, moved or not; empty where there are no classes.
+
+        >>> from classykit.models import build_model
+        >>> a = ablate(build_model("efficientnet_lite0"), torch.rand(1, 3, 64, 64), {"block4-2": 0})
+        >>> [m.after for m in a.top(2)] == a.after.softmax(1).topk(2).values[0].tolist()
+        True
+        """
+        values = self._values()
+        if values is None:
+            return []
+        best = values[1][picture].topk(min(n, values[1].shape[1])).indices.tolist()
+        return [self._moved(values, picture, number) for number in best]
+
+    def _values(self) -> tuple[torch.Tensor, ...] | None:
+        """(N, classes) probabilities before and after, scores before and after; None where there are no classes."""
         before, after = _scores(self.before), _scores(self.after)
         if before is None or after is None:
-            return []
-        shares = before.float().softmax(1), after.float().softmax(1)
-        apart = (shares[1] - shares[0]).abs()
-        found = []
-        for flat in apart.flatten().argsort(descending=True).tolist():
-            picture, number = divmod(flat, apart.shape[1])
-            if apart[picture, number] <= _MOVED:
-                break
-            label = self.labels[number] if self.labels is not None else None
-            of = [float(values[picture, number]) for values in (*shares, before, after)]
-            found.append(Moved(picture, number, label, *of))
-        return found
+            return None
+        return before.float().softmax(1), after.float().softmax(1), before, after
+
+    def _moved(self, values: tuple[torch.Tensor, ...], picture: int, number: int) -> Moved:
+        label = self.labels[number] if self.labels is not None else None
+        return Moved(picture, number, label, *(float(of[picture, number]) for of in values))
 
     def to_pandas(self) -> pandas.DataFrame:
         """A row for each of `changed`: picture, class, label, before, after, difference, score_before, score_after."""

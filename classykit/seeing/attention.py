@@ -49,6 +49,8 @@ class AttentionLayer:
         error: relative difference of what the layer gave and of weights × values, carried to the layer's end.
         verified: whether that is at most 1e-4 (or what the number type allows).
         mixed: whether heads are mixed after the softmax, so that it is mixtures of weights that meet the values.
+        tiles: (rows, columns) of the windows in the picture; None without, or where they do not cover it evenly.
+        shift: by how many places, down and to the right, the windows are shifted, as every other layer of a Swin's.
     """
 
     name: str
@@ -63,39 +65,100 @@ class AttentionLayer:
     error: float
     verified: bool
     mixed: bool = False
+    tiles: tuple[int, int] | None = None
+    shift: tuple[int, int] = (0, 0)
 
     @property
     def heads(self) -> int:
         """How many there are."""
         return self.weights.shape[1]
 
+    @property
+    def map_grid(self) -> tuple[int, int] | None:
+        """(rows, columns) of the keys that are patches in the whole picture; None where they lie on no grid."""
+        if self.windows == 1 or self.grid is None:
+            return self.grid
+        return None if self.tiles is None else (self.tiles[0] * self.grid[0], self.tiles[1] * self.grid[1])
+
+    @property
+    def query_map(self) -> tuple[int, int] | None:
+        """The same of the queries."""
+        return self.query_grid if self.windows == 1 else self.map_grid
+
+    @property
+    def places(self) -> torch.Tensor | None:
+        """Which place of `map_grid`, counted by rows, each key of each window is: (windows, S); None without windows.
+
+        A window that is shifted over the picture's edge goes on at the other side.
+        """
+        if self.windows == 1 or self.map_grid is None or self.grid is None or self.tiles is None:
+            return None
+        (height, width), (tall, wide), (down, across) = self.grid, self.tiles, self.tiles
+        numbers = torch.arange(math.prod(self.map_grid)).view(self.map_grid)
+        numbers = numbers.roll((-self.shift[0], -self.shift[1]), (0, 1))
+        if self.kind == SPREAD:
+            parts = numbers.view(height, tall, width, wide).permute(1, 3, 0, 2)
+        else:
+            parts = numbers.view(down, height, across, width).permute(0, 2, 1, 3)
+        return parts.reshape(self.windows, -1)
+
     def on_grid(self, index: int, query: tuple[int, int] | int | None = None) -> torch.Tensor:
-        """What one query of picture ``index`` attends to, on the grid of the keys: (heads, rows, columns).
+        """What one query of picture ``index`` attends to, over the whole picture: (heads, rows, columns).
 
         ``query``: (row, column) of a patch, or the number of a token before the patches, 0 for the class token.
-        Default: the class token where there is one, else the patch in the middle. Raises ConfigError where there is no
-        grid, or no such query.
+        Default: the class token where there is one, else the patch in the middle. Within windows all that is outside
+        the query's window is 0. Raises ConfigError where there is no grid, or no such query.
         """
-        if self.grid is None or self.windows > 1:
-            why = "is within windows" if self.windows > 1 else f"is between {self.kind} that lie on no grid"
-            raise ConfigError(f"The attention of {self.name} {why}, so there is no map of it over the picture.")
-        row = self.weights[index, :, self.query_number(query), self.prefix :]  # (heads, patches)
-        return row.reshape(self.heads, *self.grid)
+        if self.map_grid is None:
+            raise ConfigError(
+                f"The attention of {self.name} is between {self.kind} that lie on no grid, so there is no map of it "
+                f"over the picture."
+            )
+        number, places = self.query_number(query), self.places
+        if places is None:
+            return self.weights[index, :, number, self.prefix :].reshape(self.heads, *self.map_grid)
+        window = self.window(query)
+        spread = self.weights.new_zeros(self.heads, math.prod(self.map_grid))
+        spread[:, places[window].to(spread.device)] = self.weights[index * self.windows + window, :, number]
+        return spread.reshape(self.heads, *self.map_grid)
 
-    def query_number(self, query: tuple[int, int] | int | None = None) -> int:
-        """Which of the L queries is meant (see `on_grid`)."""
-        grid, prefix = self.query_grid, self.query_prefix
+    def place(self, query: tuple[int, int] | int | None = None) -> tuple[int, int] | None:
+        """(row, column) of the query that is meant (see `on_grid`); None for one that is no patch."""
+        grid, prefix = self.query_map, self.query_prefix
         if query is None:
-            query = 0 if prefix or grid is None else (grid[0] // 2, grid[1] // 2)
+            return None if prefix or grid is None else (grid[0] // 2, grid[1] // 2)
         if type(query) is int and 0 <= query < max(prefix, 0 if grid else self.weights.shape[2]):
-            return query
+            return None
         if isinstance(query, tuple) and len(query) == 2 and all(type(q) is int for q in query) and grid is not None:
             row, column = query
             if 0 <= row < grid[0] and 0 <= column < grid[1]:
-                return prefix + row * grid[1] + column
+                return row, column
         places = f"(row, column) within {grid[0]} × {grid[1]} patches" if grid else "the number of a query"
         before = f", or the number of one of the {prefix} tokens before them" if prefix and grid else ""
         raise ConfigError(f"query is {places}{before}, not {quoted(query)}.")
+
+    def query_number(self, query: tuple[int, int] | int | None = None) -> int:
+        """Which of the L queries is meant (see `on_grid`); within windows, which of its window's."""
+        place, grid = self.place(query), self.query_map
+        if place is None or grid is None:
+            return query if isinstance(query, int) else 0
+        number = place[0] * grid[1] + place[1]
+        return self.query_prefix + number if self.places is None else int((self.places == number).nonzero()[0, 1])
+
+    def window(self, query: tuple[int, int] | int | None = None) -> int:
+        """Which window the query is in; 0 without windows."""
+        place, grid = self.place(query), self.query_map
+        if self.places is None or place is None or grid is None:
+            return 0
+        return int((self.places == place[0] * grid[1] + place[1]).nonzero()[0, 0])
+
+
+class _Recipe(nn.Module):
+    """How a model takes pictures, without its weights: what was seen keeps no model alive."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.preprocessing = getattr(model, "preprocessing", None)
 
 
 class Attention(Finding, Mapping[str, torch.Tensor]):
@@ -112,7 +175,7 @@ class Attention(Finding, Mapping[str, torch.Tensor]):
     def __init__(self, name: str, layers: tuple[AttentionLayer, ...], look: View, found: Mapping[str, str]):
         self.name, self.layers, self.size, self.notes = name, layers, look.size, look.notes
         self._names = found  # other names of the layers
-        self._look = look
+        self._look = replace(look, model=_Recipe(look.model))
 
     def layer(self, name: str | int) -> AttentionLayer:
         """A layer, by any name that it has, or by its number, from the end too; BlockError for one that is none."""
@@ -164,11 +227,15 @@ class Attention(Finding, Mapping[str, torch.Tensor]):
         return self._look.shown(index)
 
     def rollout(self) -> torch.Tensor:
-        """How much each token draws on each token of the first layer, through all of them: (N, L, L); rows sum to 1.
+        """How much each token draws on each token of the first layer, through all layers; see `rollouts`."""
+        return list(self.rollouts().values())[-1]
+
+    def rollouts(self) -> dict[str, torch.Tensor]:
+        """How much each token draws on each token of the first layer, through each layer: {layer: (N, L, L)}.
 
         Attention rollout (Abnar and Zuidema, "Quantifying Attention Flow in Transformers", ACL 2020): the mean of the
-        heads, half of it in the place of the residual, A' = ½ A + ½ I, multiplied from layer to layer. An
-        approximation: it knows nothing of the values, nor of what the MLPs do. Raises ConfigError where layers have
+        heads, half of it in the place of the residual, A' = ½ A + ½ I, multiplied from layer to layer; rows sum to 1.
+        An approximation: it knows nothing of the values, nor of what the MLPs do. Raises ConfigError where layers have
         other tokens.
         """
         first = self.layers[0].weights.shape
@@ -179,11 +246,11 @@ class Attention(Finding, Mapping[str, torch.Tensor]):
                     f"has {layer.weights.shape[-2]} × {layer.weights.shape[-1]} {layer.kind}, {self.layers[0].name} "
                     f"{first[-2]} × {first[-1]}. Ask for layers that are alike: attention(model, x, layers=[...])."
                 )
-        rolled = torch.eye(first[-1], device=self.layers[0].weights.device)
+        rolled = itself = torch.eye(first[-1], device=self.layers[0].weights.device)
+        through = {}
         for layer in self.layers:
-            mean = layer.weights.float().mean(1)  # (N, L, L)
-            rolled = (0.5 * mean + 0.5 * torch.eye(first[-1], device=mean.device)) @ rolled
-        return rolled
+            through[layer.name] = rolled = (0.5 * layer.weights.float().mean(1) + 0.5 * itself) @ rolled
+        return through
 
     def distance(self) -> dict[str, torch.Tensor]:
         """How far each head looks: {layer: (heads,)}, in pixels.
@@ -339,13 +406,16 @@ def _layer(name: str, caught: Caught, look: View) -> AttentionLayer:
     query_grid, query_prefix = (grid, prefix) if queries == keys else _places(queries, caught, look.size, windows)
     if queries != keys and queries <= prefix:  # class tokens that ask, in layers of their own
         query_grid, query_prefix = None, queries
+    tiles, rest = patch_grid(windows, look.size) if windows > 1 else (None, 0)
+    tiles = None if rest else tiles
+    down, right = (0 if tiles is None or of == 1 else by for of, by in zip(tiles or (1, 1), caught.shift, strict=True))
     dtype = weights.dtype if weights.is_floating_point() else torch.float32
     own = next((p.dtype for p in look.model.parameters()), dtype)
     bound = max(1e-4, 8 * torch.finfo(own).eps) if own.is_floating_point else 1e-4
     return AttentionLayer(
         name=name, path=caught.path, weights=weights, kind=kind, windows=windows, grid=grid, prefix=prefix,
         query_grid=query_grid, query_prefix=query_prefix, error=caught.error, verified=caught.error <= bound,
-        mixed=caught.mixed,
+        mixed=caught.mixed, tiles=tiles, shift=(down, right),
     )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ class Caught:
         heads: how many there are; None where the layer does not say.
         tokens, channels: of what the layer was given; None where that is no (N, L, C) or (N, H, W, C).
         maps: (height, width) of the maps that convolutions have given until then, the last first.
+        shift: by how many places its windows are shifted, (down, right); (0, 0) where nothing says so.
         mixed: whether something other than the weights meets the values, as where heads talk to each other.
         error: relative difference of what the layer gave and what weights × values make of it; infinite where that
             could not be followed to the end of the layer.
@@ -47,6 +48,7 @@ class Caught:
     channels: int | None
     maps: tuple[tuple[int, int], ...]
     mixed: bool = False
+    shift: tuple[int, int] = (0, 0)
     error: float = math.inf
 
 
@@ -185,7 +187,9 @@ class AttentionWatch(Watch):
         tokens = channels = None
         if layer.given is not None and layer.given.ndim in (3, 4):
             tokens, channels = math.prod(layer.given.shape[1:-1]), layer.given.shape[-1]
-        caught = Caught(layer.path, weights.detach(), heads, tokens, channels, tuple(self._maps), mixed)
+        caught = Caught(
+            layer.path, weights.detach(), heads, tokens, channels, tuple(self._maps), mixed, _shift(self._open)
+        )
         self.caught.append(caught)
         layer.caught.append(caught)
         return caught
@@ -290,6 +294,16 @@ def _number_of_heads(layers: list[_Open]) -> int | None:
             if isinstance(heads, int) and heads > 0:
                 return heads
     return None
+
+
+def _shift(layers: list[_Open]) -> tuple[int, int]:
+    """By how much the layer says that its windows are shifted, or one of those that it is a part of."""
+    for layer in reversed(layers[-4:]):
+        shift = getattr(layer.module, "shift_size", None)
+        down, right = shift if isinstance(shift, (list, tuple)) and len(shift) == 2 else (shift, shift)
+        if type(down) is type(right) is int:
+            return down, right
+    return 0, 0
 
 
 def _alike(used: torch.Tensor, weights: torch.Tensor) -> bool:

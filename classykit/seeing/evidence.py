@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import nn
 
 from classykit.contexts import verb
 from classykit.errors import BlockError, ClassyKitError, ConfigError, quoted
-from classykit.features import Features, as_maps, main_tensor
+from classykit.features import VECTOR, Features, as_maps, main_tensor
 from classykit.finding import Finding
 from classykit.harmless import harmless
 from classykit.hooks import hooks
@@ -20,7 +20,7 @@ from classykit.models.classy_model import ClassyModel
 from classykit.nested import Inputs, mapped, parts_of, rebuilt
 from classykit.running.recording import record_paths
 from classykit.seeing.explainers import explained
-from classykit.seeing.scores import chosen_scores, class_numbers, score_paths
+from classykit.seeing.scores import chosen_scores, class_numbers, rivals, score_paths
 from classykit.seeing.view import View, untrained_heads, view
 from classykit.subject import block_list, block_paths, refuse_blocks_that_did_not_run
 from classykit.tables import Cell, Column, Line, Table
@@ -42,15 +42,19 @@ class Evidence(Finding):
     Attributes:
         name: of the model.
         maps: {block: (N, h, w)}, signed: above zero speaks for the class, below against it. Maps of clips are
-            (N, T, h, w).
+            (N, T, h, w); what a vector gives, which has no places, is (N, 1).
         exact: {block: whether the mean of its map plus the bias is the score}; else the map is approximate.
         score: (N,), the class's score, before any softmax that is not in the model.
         biases: {block: (N,)} of the blocks that are exact.
         target: the number of the class, for each picture.
+        minus: the number of the class whose score is taken away, for each picture; None where none is.
+        scores: (N, classes), of all classes.
         labels: what the classes are called; None where that is not known.
         head: the unique_id of the head that gave the score; None for the trunk's classifier.
         method: how maps that are not exact were made.
         notes: what else there is to say.
+        channels: {block: (N, C)}, signed: what each channel has a part in. Where the block is exact they add up, with
+            the bias, to the score; else they are Grad-CAM's, and approximate.
     """
 
     name: str
@@ -65,6 +69,9 @@ class Evidence(Finding):
     look: View
     path: str  # of what gave the score
     notes: tuple[str, ...] = ()
+    channels: dict[str, torch.Tensor] = field(default_factory=dict)
+    minus: list[int] | None = None
+    scores: torch.Tensor = field(default_factory=lambda: torch.empty(0))
 
     @property
     def bias(self) -> torch.Tensor | None:
@@ -73,9 +80,21 @@ class Evidence(Finding):
         return self.biases[exact[-1]] if exact else None
 
     def of_class(self, index: int = 0) -> str:
-        """The class in words: "tabby", or "class 281"."""
-        number = self.target[index]
-        return self.labels[number] if self.labels is not None else f"class {number}"
+        """The class in words: "tabby", or "class 281"; "tabby minus lynx" for a difference."""
+        numbers = [self.target[index], *([] if self.minus is None else [self.minus[index]])]
+        return " minus ".join(self.labels[n] if self.labels is not None else f"class {n}" for n in numbers)
+
+    def made_of(
+        self, block: str | None = None, index: int = 0, most: int = 6, least: int = 3
+    ) -> list[tuple[int, float]]:
+        """The channels with the largest part in the score, of those for it and of those against it: (channel, part).
+
+        ``most`` for it, ``least`` against it; the parts are those of ``channels``.
+        """
+        shares = self.channels[self.block(block)][index].float()
+        order = shares.argsort(descending=True).tolist()
+        chosen = [c for c in order[:most] if shares[c] > 0] + [c for c in order[::-1][:least] if shares[c] < 0]
+        return [(c, shares[c].item()) for c in chosen]
 
     def picture(self, index: int = 0) -> np.ndarray | None:
         """A picture of the batch in ordinary colours, (H, W, 3) from 0 to 1; None where there is none."""
@@ -115,16 +134,22 @@ class Evidence(Finding):
             lines.append(Line([*map(Cell, (block, size, sign, found))]))
         return Table([Column("block"), Column("map"), Column("kind"), Column("mean", right=True)], lines)
 
+    def has_places(self, block: str) -> bool:
+        """Whether what a block gives has places, to be laid over the picture; a vector has none."""
+        return self.maps[self.block(block)].ndim > 2
+
     def plot(self, block: str | None = None, index: int = 0) -> Figure:
         """Lay a map over the picture; with several blocks and none named, all of them, side by side.
 
-        Returns a matplotlib Figure that belongs to no pyplot window.
+        Of a vector, which has no places, the strongest channels as bars. Returns a matplotlib Figure that belongs to no
+        pyplot window.
         """
-        from classykit.plots.evidence import evidence_at_every_depth, evidence_map
+        from classykit.plots.evidence import evidence_at_every_depth, evidence_map, evidence_of_channels
 
-        if block is None and len(self.maps) > 1:
+        if block is None and sum(map(self.has_places, self.maps)) > 1:
             return evidence_at_every_depth(self, index)
-        return evidence_map(self, self.block(block), index)
+        block = self.block(block)
+        return (evidence_map if self.has_places(block) else evidence_of_channels)(self, block, index)
 
 
 @verb
@@ -136,6 +161,8 @@ def evidence(
     head: str | None = None,
     blocks: str | Iterable[str] | None = None,
     method: str = "auto",
+    minus: int | str | Sequence[int | str] | None = None,
+    places: bool = True,
 ) -> Evidence:
     """Where in the picture the score of a class comes from, seen from one or several blocks, in one backward pass.
 
@@ -149,6 +176,9 @@ def evidence(
             Default: the last of them.
         method: "auto": exact where it can be, else Grad-CAM. "gradcam": Grad-CAM everywhere. Or a method of torchcam's
             or captum's by its name, such as "LayerCAM" or "LayerIntegratedGradients" (extra ``explain``).
+        minus: another class, as ``target`` says it, whose score is taken away: why this class and not that one.
+            "runner-up": of each picture the class with the best score besides.
+        places: whether only blocks with places count. False: vectors, too, of which ``channels`` tells all there is.
 
     Where a block is followed by global average pooling and a linear layer, and nothing else, the map is *exact* (class
     activation mapping, Zhou et al., CVPR 2016): its mean plus the bias is the score. That is found out by trying:
@@ -171,6 +201,8 @@ def evidence(
         raise ConfigError(
             f'method is "auto", "gradcam" or the name of one of torchcam\'s or captum\'s, not {quoted(method)}.'
         )
+    if minus is not None and method not in ("auto", "gradcam"):
+        raise ConfigError(f"minus goes with the methods 'auto' and 'gradcam', not with {quoted(method)}.")
     look = view(model, x)
     module = look.model
     everything = blocks is None or (isinstance(blocks, str) and blocks == "all")
@@ -182,15 +214,17 @@ def evidence(
     with torch.enable_grad():
         path, scores = chosen_scores(outputs, of_scores, module, look.name)
         target = class_numbers(target, scores, module)
-        score = _of_classes(scores, target)
+        rival = None if minus is None else rivals(minus, target, scores, module)
+        score = _of_classes(scores, target, rival)
         total = score.sum()  # each score depends on its own picture alone
     seen = {name: outputs[at] for name, at in paths.items() if isinstance(outputs.get(at), torch.Tensor) and at != path}
     seen = {name: out for name, out in seen.items() if out.requires_grad}
     gradients = torch.autograd.grad(total, list(seen.values()), allow_unused=True) if seen else ()
-    found = _Maps(look, path, score.detach(), target, paths)
+    found = _Maps(look, path, score.detach(), target, rival, paths, places)
     with torch.no_grad():
         for (name, features), gradient in zip(seen.items(), gradients, strict=True):
-            found.add(name, features.detach(), gradient)
+            if places or not _are(features, scores):
+                found.add(name, features.detach(), gradient)
     chosen = found.chosen(paths, blocks if everything else list(paths))
     exact, biases = {name: False for name in chosen}, {}
     if method == "auto":
@@ -208,6 +242,8 @@ def evidence(
         labels=look.labels if look.labels is not None and len(look.labels) == scores.shape[1] else None,
         head=heads.get(path), method="Grad-CAM" if method in ("auto", "gradcam") else method, look=look, path=path,
         notes=(*(look.notes or untrained_heads(module, [heads[path]] if path in heads else [])), *found.notes(chosen)),
+        minus=rival, scores=scores.detach(),
+        channels={name: found.channels[name] for name in chosen},
     )  # fmt: skip
 
 
@@ -226,26 +262,36 @@ def _features(look: View, paths: list[str]) -> dict[str, Any]:
         return record_paths(look.model, x, paths, grad=True)
 
 
-def _of_classes(scores: torch.Tensor, target: list[int]) -> torch.Tensor:
-    """(N,) scores, of each input that of its class."""
-    return scores.gather(1, torch.tensor(target, device=scores.device)[:, None])[:, 0]
+def _of_classes(scores: torch.Tensor, target: list[int], minus: list[int] | None = None) -> torch.Tensor:
+    """(N,) scores, of each input that of its class; less that of another."""
+    found = scores.gather(1, torch.tensor(target, device=scores.device)[:, None])[:, 0]
+    return found if minus is None else found - _of_classes(scores, minus)
+
+
+def _are(features: torch.Tensor, scores: torch.Tensor) -> bool:
+    """Whether a block gives the scores themselves, which nothing is behind."""
+    return features is scores or (features.shape == scores.shape and torch.equal(features, scores))
 
 
 class _Maps:
     """The maps of one batch and class, by block."""
 
-    def __init__(self, look: View, path: str, score: torch.Tensor, target: list[int], paths: dict[str, str]):
-        self.look, self.path, self.score, self.target, self.paths = look, path, score, target, paths
+    def __init__(
+        self, look: View, path: str, score: torch.Tensor, target: list[int], minus: list[int] | None,
+        paths: dict[str, str], places: bool,
+    ):  # fmt: skip
+        self.look, self.path, self.score, self.paths, self.places = look, path, score, paths, places
+        self.target, self.minus = target, minus
         self.maps: dict[str, torch.Tensor] = {}  # Grad-CAM
         self.weights: dict[str, torch.Tensor] = {}  # (N, C): the mean gradient of each channel
+        self.channels: dict[str, torch.Tensor] = {}  # (N, C): that times the sum over all places
         self.even: set[str] = set()  # blocks whose gradients are the same in all places
         self.blind: list[str] = []  # blocks whose places have no influence on the score
 
     def add(self, name: str, features: torch.Tensor, gradient: torch.Tensor | None) -> None:
-        maps = as_maps(features, self.look.size, self._known(features, self.score.shape[0]))
-        slopes = (
-            None if gradient is None else as_maps(gradient, self.look.size, self._known(features, self.score.shape[0]))
-        )
+        known = self._known(features, self.score.shape[0])
+        maps = self._as_maps(features, known)
+        slopes = None if gradient is None else self._as_maps(gradient, known)
         if maps is None or slopes is None:
             return
         places = tuple(range(2, maps.ndim))
@@ -257,7 +303,14 @@ class _Maps:
         if counted and spread <= _EVEN * weights.abs().max() and name not in self.blind:
             self.even.add(name)
         self.weights[name] = weights
+        self.channels[name] = weights * maps.sum(places)
         self.maps[name] = torch.einsum("nc,nc...->n...", weights, maps)
+
+    def _as_maps(self, values: torch.Tensor, known: Features | None) -> torch.Tensor | None:
+        """Features, or gradients of such, as maps; a vector as maps of one place, where vectors count."""
+        if known is not None and known.kind == VECTOR and not self.places:
+            return values[:, :, None]
+        return as_maps(values, self.look.size, known)
 
     def chosen(self, paths: dict[str, str], blocks: Any) -> list[str]:
         """The blocks that are wanted; BlockError for one that has no map."""
@@ -309,6 +362,7 @@ class _Maps:
         weights = self.weights[name][:1].expand(n, -1) if alike else self.weights[name]
         bias = self.bias(name)[:1].expand(n) if alike else self.bias(name)
         target = self.target[:1] * n if alike else self.target
+        minus = self.minus[:1] * n if alike and self.minus is not None else self.minus
         summands = torch.empty(0)
 
         def other(module: nn.Module, args: Any, output: Any) -> Any:
@@ -321,7 +375,7 @@ class _Maps:
             new = new * torch.logspace(0, math.log10(far), n).to(new).view(n, *(1 for _ in new.shape[1:]))
             shares = 0.5 + torch.rand(new[0].shape, generator=torch.Generator().manual_seed(0))
             new = new * shares.to(new)
-            maps = as_maps(new, self.look.size, self._known(new, n))
+            maps = self._as_maps(new, self._known(new, n))
             summands = torch.einsum("nc,nc...->n...", weights, maps).flatten(1)
             return new if key is None else rebuilt(output, {**(parts_of(output) or {}), key: new})
 
@@ -331,7 +385,7 @@ class _Maps:
         if len(scores) != n:
             return False
         wanted, size = summands.sum(1) + bias, summands.abs().sum(1) + bias.abs() + 1e-12
-        return bool(((_of_classes(scores, target) - wanted).abs() <= 1e-4 * size).all())
+        return bool(((_of_classes(scores, target, minus) - wanted).abs() <= 1e-4 * size).all())
 
     def _known(self, features: torch.Tensor, n: int) -> Features | None:
         return Features.of(features, n, self.look.size is None or self.look.size[0] == self.look.size[1])

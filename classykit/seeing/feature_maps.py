@@ -68,7 +68,8 @@ def feature_maps(
         features: (C, H, W), (C, T, H, W), (L, C) or (C), with or without a batch dimension of 1 in front.
         order: "variance" (over the map and over time, highest first), "mean" (likewise) or "index". Or a map (h, w) of
             any size, such as a class's evidence or a picture's brightness: those that are most like it come first, by
-            their correlation.
+            their correlation. Or a number for each channel, (C,), such as what it adds to a class's score
+            (`Evidence.channels`): the highest come first.
         scale: "map": every map from its own lowest to its highest value; "shared": all the same.
         start, count: which of the ordered channels; count None for all.
         frame: which time step of a 3-D map, from 0; beyond the last it is the last. Default the middle one.
@@ -79,9 +80,6 @@ def feature_maps(
     >>> feature_maps(torch.rand(1, 8, 4, 4), order="index", count=3).channels
     [0, 1, 2]
     """
-    like = _like(order)
-    if like is None and (not isinstance(order, str) or order not in ORDERS):
-        raise ConfigError(f"order is one of {', '.join(map(repr, ORDERS))}, or a map (h, w), not {quoted(order)}.")
     if scale not in SCALES:
         raise ConfigError(f"scale is one of {', '.join(map(repr, SCALES))}, not {quoted(scale)}.")
     if start < 0 or (count is not None and count < 1):
@@ -90,14 +88,7 @@ def feature_maps(
         raise ConfigError(f"frame is a whole number from 0, or None for the middle one, not {quoted(frame)}.")
     all_maps, kind, total = _as_maps(features.detach(), known)
     finite = all_maps.nan_to_num(0.0, 0.0, 0.0)
-    if like is not None:
-        ranking = _correlation(finite, like).argsort(descending=True, stable=True)
-    elif order == "index":
-        ranking = torch.arange(len(all_maps))
-    else:
-        flat = finite.flatten(1)
-        score = flat.var(1, unbiased=False) if order == "variance" else flat.mean(1)
-        ranking = score.argsort(descending=True, stable=True)
+    ranking = _ranking(finite, order)
     chosen = ranking[start : None if count is None else start + count]
     maps = all_maps[chosen].float().cpu()
     bounded = finite[chosen].float().cpu()
@@ -108,6 +99,37 @@ def feature_maps(
     steps = maps.shape[1]
     frame = steps // 2 if frame is None else min(frame, steps - 1)
     return FeatureMaps(maps, frame, chosen.tolist(), limits, total, kind)
+
+
+def channel_order(
+    features: torch.Tensor, order: str | torch.Tensor = "variance", known: Features | None = None
+) -> list[int]:
+    """All channels in the order in which `feature_maps` shows them; the arguments are those of `feature_maps`.
+
+    >>> channel_order(torch.tensor([[[[1.0]], [[3.0]], [[2.0]]]]), "mean")
+    [1, 2, 0]
+    """
+    maps, _, _ = _as_maps(features.detach(), known)
+    return _ranking(maps.nan_to_num(0.0, 0.0, 0.0), order).tolist()
+
+
+def _ranking(maps: torch.Tensor, order: Any) -> torch.Tensor:
+    """The numbers of the maps (M, T, H, W) in that order."""
+    flat = maps.flatten(1)
+    if (like := _like(order)) is not None:
+        score = _correlation(maps, like)
+    elif isinstance(order, torch.Tensor) and order.shape == flat.shape[:1]:
+        score = order.detach().float().cpu().nan_to_num()
+    elif isinstance(order, str) and order in ORDERS:
+        if order == "index":
+            return torch.arange(len(maps))
+        score = flat.var(1, unbiased=False) if order == "variance" else flat.mean(1)
+    else:
+        raise ConfigError(
+            f"order is one of {', '.join(map(repr, ORDERS))}, a map (h, w) or a number for each of the {len(maps)} "
+            f"channels, not {quoted(order)}."
+        )
+    return score.argsort(descending=True, stable=True)
 
 
 def _like(order: Any) -> torch.Tensor | None:

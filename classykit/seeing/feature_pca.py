@@ -70,6 +70,19 @@ def feature_pca(
     return torch.cat(colours) if len({c.shape[2:] for c in colours}) == 1 else colours
 
 
+def token_likeness(features: torch.Tensor, *, grid: tuple[int, int] | None = None) -> torch.Tensor:
+    """How alike the features of any two places are, by the cosine of their angle: (N, places, places), -1 to 1.
+
+    Args as in `feature_pca`: maps (N, C, h, w), or tokens (N, L, C) of which those before the patches are left out.
+    Places are counted by rows. ShapeError for features without places.
+
+    >>> token_likeness(torch.ones(1, 8, 2, 2)).shape
+    torch.Size([1, 4, 4])
+    """
+    directions = torch.nn.functional.normalize(_places(features, grid).flatten(2), dim=1)
+    return (directions.transpose(1, 2) @ directions).clamp(-1, 1).float()
+
+
 def _parts(features: Any) -> Sequence[torch.Tensor]:
     if isinstance(features, Mapping):
         features = list(features.values())

@@ -34,7 +34,7 @@ def chosen_scores(outputs: dict[str, Any], paths: list[str], model: nn.Module, n
     Raises ConfigError where several heads give some and none was named, ShapeError where nothing does.
     """
     given = {path: scores for path in paths if (scores := as_scores(outputs.get(path))) is not None}
-    if "" in given and (len(given) == 1 or _classifies(given[""], model)):
+    if "" in given and (len(given) == 1 or classifies(model, given[""].shape[1])):
         return "", given[""]
     heads = {path: scores for path, scores in given.items() if path}
     if len(heads) > 1:
@@ -60,10 +60,14 @@ def as_scores(output: Any) -> torch.Tensor | None:
     return output.flatten(1) if output[0].numel() == output.shape[1] else None
 
 
-def _classifies(scores: torch.Tensor, model: nn.Module) -> bool:
-    """Whether a trunk's vector is scores of classes: its last layer is a linear one that gives as many."""
+def classifies(model: nn.Module, classes: int) -> bool:
+    """Whether a trunk's vector of so many values is scores of classes: its last layer is a linear one that gives them.
+
+    >>> classifies(nn.Sequential(nn.Flatten(), nn.Linear(12, 5)), 5)
+    True
+    """
     leaves = [m for path, m in model.named_modules() if not is_of_head(path) and not any(m.children())]
-    return bool(leaves) and getattr(leaves[-1], "out_features", None) == scores.shape[1]
+    return bool(leaves) and getattr(leaves[-1], "out_features", None) == classes
 
 
 def class_numbers(target: Any, scores: torch.Tensor, model: nn.Module) -> list[int]:
@@ -82,6 +86,22 @@ def class_numbers(target: Any, scores: torch.Tensor, model: nn.Module) -> list[i
     labels = labels_of(model)
     labels = labels if labels is not None and len(labels) == classes else None
     return [_class_number(one, classes, labels) for one in several]
+
+
+def rivals(minus: Any, target: list[int], scores: torch.Tensor, model: nn.Module) -> list[int]:
+    """The class that each target is held against: as `class_numbers` has it, or "runner-up", the best one besides.
+
+    Raises ConfigError where a class would be held against itself.
+    """
+    if isinstance(minus, str) and minus == "runner-up":
+        if scores.shape[1] < 2:
+            raise ConfigError("There is one class only, and so no runner-up.")
+        others = scores.detach().scatter(1, torch.tensor(target, device=scores.device)[:, None], -torch.inf)
+        return others.argmax(1).tolist()
+    numbers = class_numbers(minus, scores, model)
+    if any(a == b for a, b in zip(target, numbers, strict=True)):
+        raise ConfigError(f"Evidence for class {target[0]} minus the same class is nothing: name another one.")
+    return numbers
 
 
 def _class_number(target: Any, classes: int, labels: Sequence[str] | None) -> int:

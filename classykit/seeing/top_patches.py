@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -77,6 +77,12 @@ class TopPatches(Finding):
         """What the unit sees, in ordinary colours, (h, w, 3) from 0 to 1; the picture is loaded again."""
         picture = shown(self.source.one(patch.picture)[0], self.model)
         return picture if patch.box is None else picture[patch.box]
+
+    def without_weights(self) -> TopPatches:
+        """The same, without the model: what keeps it keeps no weights. Only `alone` needs them."""
+        recipe: Any = nn.Identity()
+        recipe.preprocessing = getattr(self.model, "preprocessing", None)
+        return replace(self, model=recipe)
 
     def alone(self, patch: Patch) -> float:
         """What the channel gives when the model is fed the patch alone; the value itself, where the patch is `inside`.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _STATIC = Path(__file__).parent / "static"
-SHARED = ("common.js", "pixels.js")
+SHARED = ("common.js", "pixels.js", "controls.js", "map_layout.js")
 _EXPORT = "export default { render };"
 
 
@@ -34,7 +34,7 @@ def script(widget: str, parts: Sequence[str], then: str) -> str:
 
 def style(widget: str, parts: Sequence[str]) -> str:
     """A widget's stylesheet: the tokens of the house, those of its parts, and its own."""
-    return "\n".join(_read(f"{name}.css") for name in ("tokens", *parts, widget))
+    return "\n".join(_read(f"{name}.css") for name in ("tokens", "controls", *parts, widget))
 
 
 def _part(part: str) -> str:

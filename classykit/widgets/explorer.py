@@ -29,23 +29,29 @@ from classykit.errors import (
     suggest,
 )
 from classykit.experiment import Experiment
+from classykit.exploring.budget import Budget, Peak
 from classykit.exploring.carrying import carry_heads, in_words
-from classykit.exploring.design import controls, turned, typed
+from classykit.exploring.design import controls, head_controls, turned, typed
 from classykit.exploring.explored import Explored
+from classykit.exploring.exports import export
 from classykit.exploring.history import History, Step, difference
 from classykit.exploring.pane import Pane
 from classykit.exploring.panes import PANES
-from classykit.exploring.scene import Scene, frames_for
+from classykit.exploring.panes.compare import ComparePane
+from classykit.exploring.panes.features import FeaturesPane
+from classykit.exploring.panes.information import InformationPane
+from classykit.exploring.scene import SORTS, Scene, frames_for
 from classykit.heads.classy_head import ClassyHead
 from classykit.images import load_image, sample_images
 from classykit.inspecting.inspection import Inspection
+from classykit.learning.probe import Probe
 from classykit.measuring.profile_blocks import Profile
 from classykit.models.classy_model import ClassyModel
 from classykit.running.placement import devices
 from classykit.running.run import Run
-from classykit.seeing.feature_maps import ORDERS, SCALES
-from classykit.widgets import bundle, lifetime, present
-from classykit.widgets.snapshot import page, snapshot
+from classykit.seeing.feature_maps import SCALES
+from classykit.widgets import bundle, lifetime, present, present_heads, recorded
+from classykit.widgets.snapshot import snapshot
 from classykit.widgets.worker import Cancelled, Worker
 
 log = logging.getLogger(__name__)
@@ -55,11 +61,17 @@ SUPERSEDING = frozenset({"choose", "step", "undo", "redo", "image", "upload", "d
 
 _PAGES = 16  # that are told what was answered: an app may stand on several
 _PARTS = (
-    "model_bar", "block_map", "block_panel", "design_panel",
-    "picture_column", "feature_grid", "why_view", "attention_view", "layers_view", "information_view", "compare_view",
-    "blocks_view", "views", "code_view",
+    "picker", "budget", "model_bar", "map_drawing", "map_card", "map_overview", "map_search", "map_hand", "block_map",
+    "heads_panel", "block_panel", "design_panel",
+    "picture_column", "unit_map", "unit_patches", "unit_without", "unit_view", "vector_values", "feature_grid",
+    "why_classes", "why_maps", "why_view",
+    "attention_stage", "attention_grid", "attention_tokens", "attention_distance", "attention_view",
+    "layers_one", "layers_view", "information_chart", "information_view",
+    "compare_map", "compare_totals", "compare_grids", "compare_view",
+    "blocks_widths", "blocks_view", "views", "code_view",
 )  # fmt: skip
 FEATURES = "features"  # the tab that is open at first
+KEEP: Any = ...  # what is not named stays as it is
 
 
 def _refusal(error: ClassyKitError) -> Exception:
@@ -123,9 +135,12 @@ class Explorer(anywidget.AnyWidget):
       `classykit.clips.SAMPLE_CLIPS`, or a clip as `classykit.preprocess_clip` takes it.
     - ``frame``: which of the clip's frames is shown, from 0, with each channel's map at that time.
     - ``device``: "cpu", "cuda:0", ...
+    - ``budget``: limits for ``params``, ``macs`` and ``memory`` (of a pass of ``batch`` in ``mode``), as `set_budget`
+      takes them.
 
     Attributes: ``model`` (on the meta device until a run has allocated its weights), ``inspection``,
-    ``experiment``. Verbs: `run`, `attach_head`, `remove_head`, `to_code`, `to_json`, `save_html`.
+    ``experiment``. Verbs: `run`, `attach_head`, `edit_head`, `move_head`, `rename_head`, `remove_head`, `set_budget`,
+    `compare_with`, `probe`, `to_code`, `to_json`, `save_html`.
 
     >>> app = Explorer("resnet18")
     >>> app.attach_head("block3-1", "fully_connected", unique_id="cls", num_classes=10)
@@ -144,6 +159,7 @@ class Explorer(anywidget.AnyWidget):
     )
     frame = _said_safely(traitlets.Int)(0, help="which frame of the clip is shown")
     device = _said_safely(traitlets.Unicode)("cpu", help="where the model runs")
+    budget = _said_safely(traitlets.Dict)(Budget().values, help="limits: params, macs, memory; batch, mode")
 
     # What is on the screen, in finished words and figures. A trait each, so that a click sends only what it changes.
     status = traitlets.Unicode(help="what is going on, announced politely").tag(sync=True)
@@ -152,7 +168,7 @@ class Explorer(anywidget.AnyWidget):
     answered = traitlets.Dict(help="{page: number of the last of its messages that was answered}").tag(sync=True)
     progress = traitlets.Float(-1.0, help="0 to 1, or -1 where nobody knows").tag(sync=True)
     bar_state = traitlets.Dict(help="name, family, groups, trained, facts, devices, totals, ...").tag(sync=True)
-    map_state = traitlets.Dict(help="input, blocks, color_by, colors").tag(sync=True)
+    map_state = traitlets.Dict(help="input, blocks, color_by, colors, sizes").tag(sync=True)
     thumbnail = traitlets.Unicode(help="the input as a data URL; empty for none").tag(sync=True)
     selected = traitlets.Unicode(help="the block that is chosen on the map; goes both ways").tag(sync=True)
     panel_state = traitlets.Dict(help="name, type, input, output, stride, rows, heads, ...").tag(sync=True)
@@ -170,8 +186,9 @@ class Explorer(anywidget.AnyWidget):
     tab = traitlets.Unicode(FEATURES, help="the id of the open tab; goes both ways").tag(sync=True)
     pane = traitlets.Dict(help="what is on the open tab: tab, which it is of, and what its view is told").tag(sync=True)
     pane_pixels = traitlets.Bytes(help="the arrays of the open tab, as exploring.pixels packs them").tag(sync=True)
-    table = traitlets.Dict(help="all blocks in figures: columns, rows").tag(sync=True)
     code = traitlets.Unicode(help="what makes all that, in Python").tag(sync=True)
+    models = traitlets.List(traitlets.Dict(), help="the models to choose from: name, family, kinds, ...").tag(sync=True)
+    heads = traitlets.Dict(help="own: the model's classifier; attached; kinds: the keys of each").tag(sync=True)
     design = traitlets.Dict(help="family, name, keys as controls, changed: how many differ").tag(sync=True)
     steps = traitlets.Dict(help="words of what was done, at: which is on the screen, undo, redo").tag(sync=True)
 
@@ -204,8 +221,10 @@ class Explorer(anywidget.AnyWidget):
         self._refused: dict[str, dict[str, Any]] = {}  # {key: what was typed, why it is none, what would work}
         self._own: dict[str, Explored] = {}  # modules of the user's, by what the picker calls them
         tell = lifetime.weakly(self._tell)
+        self._features = FeaturesPane(self._scene, tell)
         self._panes: dict[str, Pane] = {kind.id: kind(self._scene, tell) for kind in PANES}
         self._worker = Worker()
+        self._peak = Peak()
         self._from_page = self._showing = False
         super().__init__(**self._traits_of_scene())
         self._listen()
@@ -223,6 +242,8 @@ class Explorer(anywidget.AnyWidget):
             return
         self._close_widget()
         self._scene.let_go()
+        for pane in self._panes.values():
+            pane.let_go()
         self._history.let_go()
         self._shown, self._described, self._loaded = None, (self.config, self._scene.subject), (None, None)
         self.thumbnail, self.picture, self.frames, self.pixels = "", "", [], b""
@@ -255,25 +276,34 @@ class Explorer(anywidget.AnyWidget):
 
     def to_code(self) -> str:
         """Python that builds the model on the screen, heads and all, runs it, and does what the open tab shows."""
-        pane = self._panes.get(self.tab)
-        return "\n".join(filter(None, [self.experiment.to_code(), pane.code() if pane is not None else ""]))
+        pane = self._panes.get(self.tab, self._features)
+        return "\n".join(filter(None, [self.experiment.to_code(), pane.code()]))
 
     def to_json(self) -> str:
         """The description of what is on the screen as JSON (see `classykit.Experiment`)."""
         return self.experiment.to_json()
 
     def save_html(self, path: str | Path) -> Path:
-        """Write what is on the screen to a self-contained HTML file without scripts; returns its path.
+        """Write what is on the screen to one HTML file, which needs neither a network nor Python; returns its path.
+
+        In it every block can be chosen: its figures are there, and after a run its feature maps.
 
         StateError when the path is no file's, or the disk refuses.
         """
         if not isinstance(path, (str, Path)) or not str(path) or Path(path).is_dir():
             raise StateError(f"A page is saved to a file: give its path, such as 'explorer.html', not {quoted(path)}.")
         try:
-            Path(path).write_text(page(self._scene), encoding="utf-8")
+            Path(path).write_text(self._page(), encoding="utf-8")
         except OSError as error:
             raise StateError(f"{path} cannot be written: {error.strerror or error}.") from error
         return Path(path)
+
+    def _page(self) -> str:
+        with self._lock:
+            shown = {name: getattr(self, name) for name in self.traits(sync=True) if name[0] != "_"}
+            for of_ipywidgets in ("layout", "tabbable", "tooltip"):
+                shown.pop(of_ipywidgets)
+            return recorded.page(self._scene, shown, list(self._panes.values()), list(_PARTS))
 
     def __repr__(self) -> str:
         i = self.inspection
@@ -304,11 +334,59 @@ class Explorer(anywidget.AnyWidget):
             self._scene.subject.remove_head(unique_id)
             self._changed_heads(f"Head {unique_id} removed.")
 
-    def _changed_heads(self, words: str) -> None:
+    def edit_head(self, unique_id: str, **keys: Any) -> None:
+        """Give a head other keys, as its class takes them; all or nothing, and it keeps its weights where they fit."""
+        with self._lock:
+            before = self._history.now.heads
+            lost = self._scene.subject.change_head(unique_id, keys=keys)
+            said = ", ".join(f"{key} = {value}" for key, value in keys.items())
+            self._changed_heads(f"Head {unique_id}: {said}.", before, lost)
+
+    def move_head(self, unique_id: str, block: str) -> None:
+        """Move a head to another block; it keeps its weights where that gives as many channels."""
+        with self._lock:
+            before = self._history.now.heads
+            lost = self._scene.subject.change_head(unique_id, block=block)
+            self._changed_heads(f"Head {unique_id} moved to {block}.", before, lost)
+
+    def rename_head(self, unique_id: str, new: str) -> None:
+        """Give a head another unique_id; HeadError where it is taken."""
+        if not isinstance(new, str) or not new.strip():
+            raise HeadError(f"A head's name is a text of at least one letter, not {quoted(new)}.")
+        with self._lock:
+            before = self._history.now.heads
+            self._scene.subject.change_head(unique_id, name=new)
+            self._changed_heads(f"Head {unique_id} renamed to {new}.", before)
+
+    def _changed_heads(
+        self, words: str, before: Mapping[str, tuple[str, ClassyHead]] | None = None, lost: bool = False
+    ) -> None:
+        """``before``: the heads as they were, which gave what is shown; ``lost``: whether trained weights were lost."""
+        self._forget_given(before)
         self._history.add(self._step(words.rstrip(".")))
         self._scene.profile = None
         self._refresh()
-        self._say(words)
+        self._say(words + (" It starts untrained: its weights would not fit." if lost else ""))
+
+    def _forget_given(self, before: Mapping[str, tuple[str, ClassyHead]] | None) -> None:
+        """What a head gave is no longer of one that was changed since."""
+        now, scene = self._scene.subject.heads(), self._scene
+        if before is not None:
+            scene.given = {h: gave for h, gave in scene.given.items() if before.get(h) == now.get(h)}
+
+    def set_budget(
+        self, *, params: Any = KEEP, macs: Any = KEEP, memory: Any = KEEP, batch: Any = KEEP, mode: Any = KEEP
+    ) -> None:
+        """Set limits, which the head of the app measures the model against; those that are not named stay.
+
+        Args:
+            params, macs, memory: amounts such as "25M", "1.5 G", "2 GB", 300e6; None or "" for no limit.
+            batch, mode: of the pass whose peak memory counts; ``mode`` is "inference" or "training".
+
+        ConfigError for what is none; then nothing changes.
+        """
+        given = {"params": params, "macs": macs, "memory": memory, "batch": batch, "mode": mode}
+        self.budget = {**self.budget, **{key: value for key, value in given.items() if value is not KEEP}}
 
     def choose(self, model: str | Mapping[str, Any] | nn.Module, *, carry_heads: bool = True) -> None:
         """Put another model on the screen: a name, a config or a module of your own, as `classykit.explore` takes it.
@@ -376,9 +454,11 @@ class Explorer(anywidget.AnyWidget):
         except ConfigError as error:
             near = [repr(n) for n in getattr(error, "nearest", [])]
             reason = str(error).split(" The nearest that work: ")[0].removeprefix(f"{self._scene.subject.name}: ")
+            reason = reason.replace(f"key {quoted(key)} = {value}: input ", f"{value} ")
             self._refused = {key: {"typed": str(value), "reason": reason, "nearest": near}}
             self._refresh()
-            self._say(f"{key} = {value} cannot be built. What you see is the last model that could.")
+            last = f"{key} = {control.value}"
+            self._say(f"{key} = {value} cannot be built. What you see is the last model that could: {last}.")
 
     def undo(self) -> None:
         """Take back what was done last: a model that was chosen, keys that were set, a head attached or removed.
@@ -393,11 +473,12 @@ class Explorer(anywidget.AnyWidget):
 
     def _go_to(self, before: Callable[[], str], move: Callable[[], Step]) -> None:
         with self._lock:
-            words = before()
+            words, heads = before(), self._history.now.heads
             step = move()
             if step.subject is not self._scene.subject:
                 self._show(step.subject)
             step.subject.put_heads(step.heads)
+            self._forget_given(heads)
             self._scene.profile = None
             self._refresh()
             self._say(words or f"Done again: {step.words}.")
@@ -456,6 +537,42 @@ class Explorer(anywidget.AnyWidget):
             self._say(f"{name}: {slowest.name} takes longest, {formats.seconds(slowest.time_ms / 1000)}.")
             return profile
 
+    def probe(self, x: Any = None, y: Any = None, **keys: Any) -> Probe:
+        """Ask what each block's features tell, by linear probes, as the Information tab does.
+
+        Args:
+            x, y: pictures and their classes, as `classykit.probe` takes them; or a folder alone. Default: what is
+                chosen in the tab, at first 300 digits.
+            keys: how it is asked, as `classykit.probe` takes it: ``limit``, ``pool``, ``repeats``, ``seed``, ...
+
+        Returns what `classykit.probe` returns, and raises what it raises; Interrupted with what was found until then.
+        """
+        with self._lock:
+            try:
+                return self._information.ask(x, y, **keys)
+            finally:
+                self._idle()
+                self._refresh()
+
+    def compare_with(self, *models: str | Mapping[str, Any] | nn.Module) -> None:
+        """Put up to three more models beside the one on the screen, in the tab Compare; none: it stands alone again.
+
+        Models as `classykit.explore` takes them. Raises what that raises, ConfigError for too many or for the same
+        one twice, and then changes nothing.
+        """
+        with self._lock:
+            pane = self._panes[ComparePane.id]
+            assert isinstance(pane, ComparePane)
+            pane.put(models)
+            self.tab = ComparePane.id
+            self._refresh()
+
+    @property
+    def _information(self) -> InformationPane:
+        pane = self._panes[InformationPane.id]
+        assert isinstance(pane, InformationPane)
+        return pane
+
     # ---- traits ----
 
     @_check("config")
@@ -503,6 +620,15 @@ class Explorer(anywidget.AnyWidget):
     @_check("device")
     def _check_device(self, name: str) -> str:
         return _device(name)
+
+    @_check("budget")
+    def _check_budget(self, budget: dict[str, Any]) -> dict[str, Any]:
+        return Budget.read(budget).values
+
+    @traitlets.observe("budget")
+    def _follow_budget(self, change: Any) -> None:
+        with self._lock:
+            self._refresh()
 
     @traitlets.observe("config", "selected_block", "image", "clip", "frame", "device")
     def _follow(self, change: Any) -> None:
@@ -554,15 +680,22 @@ class Explorer(anywidget.AnyWidget):
             ),
             "reset": ({"keys": list}, lambda m, b: self.reset_keys(*map(str, m["keys"]))),
             "step": ({"at": int}, lambda m, b: self._go_to_step(m["at"])),
+            "save": ({"file": str}, lambda m, b: self._save(m["file"])),
             "undo": ({}, lambda m, b: self.undo()),
             "redo": ({}, lambda m, b: self.redo()),
             "device": ({"device": str}, lambda m, b: self.set_trait("device", m["device"])),
             "dismiss": ({}, lambda m, b: self.set_trait("error", "")),
             "attach": ({"head": str}, lambda m, b: self._attach_typed(m)),
             "remove": ({"id": str}, lambda m, b: self.remove_head(m["id"])),
+            "edit_head": ({"id": str, "key": str}, lambda m, b: self._edit_typed(m["id"], m["key"], m.get("value"))),
+            "move_head": ({"id": str, "block": str}, lambda m, b: self.move_head(m["id"], m["block"])),
+            "rename_head": ({"id": str, "name": str}, lambda m, b: self.rename_head(m["id"], m["name"].strip())),
+            "budget": ({"limits": dict}, lambda m, b: self.set_trait("budget", {**self.budget, **m["limits"]})),
+            "open_block": ({"block": str}, lambda m, b: self._open_block(m["block"])),
             "select": ({"block": str}, lambda m, b: self.set_trait("selected_block", m["block"])),
             "run": ({}, lambda m, b: self.run()),
             "measure": ({}, lambda m, b: self.measure()),
+            "information_attach": ({}, lambda m, b: self.attach_head(self._scene.block, self._information.head())),
             "image": (
                 {"name": str},
                 lambda m, b: self.set_trait("clip" if self._scene.takes_clips else "image", m["name"]),
@@ -572,7 +705,7 @@ class Explorer(anywidget.AnyWidget):
             "scale": ({"scale": str}, lambda m, b: self._arrange(scale=m["scale"])),
             "page": ({"offset": int}, lambda m, b: self._arrange(offset=m["offset"])),
         }
-        for pane in self._panes.values():
+        for pane in (self._features, *self._panes.values()):
             for kind, (holds, act) in pane.acts.items():
                 self._acts[kind] = holds, functools.partial(self._act_in_pane, act)
 
@@ -666,34 +799,71 @@ class Explorer(anywidget.AnyWidget):
         own = self._own.get(name)
         self._open(own if own is not None else Explored(name), carrying=True)
 
+    def _open_block(self, block: str) -> None:
+        """What is in a block: its layers."""
+        self.selected_block = block
+        self.tab = "layers"
+
     def _attach_typed(self, message: Mapping[str, Any]) -> None:
-        kind, typed = message["head"], str(message.get("num_classes", "")).strip()
+        kind, classes = message["head"], str(message.get("num_classes", "")).strip()
         keys: dict[str, Any] = {}
         if kind != "identity":
             try:
-                keys["num_classes"] = int(typed)
+                keys["num_classes"] = int(classes)
             except ValueError:
-                raise HeadError(f"Classes is a whole number from 1, not {quoted(typed or 'nothing')}.") from None
+                raise HeadError(f"Classes is a whole number from 1, not {quoted(classes or 'nothing')}.") from None
             if keys["num_classes"] < 1:
-                raise HeadError(f"A head needs at least one class, not {typed}.")
+                raise HeadError(f"A head needs at least one class, not {classes}.")
+        given = message["keys"] if isinstance(message.get("keys"), dict) else {}
+        for control in head_controls(kind):
+            if control.name in given:
+                keys[control.name] = typed(control, given[control.name])
         unique_id = str(message.get("unique_id") or "").strip() or None
         self.attach_head(self.selected_block, kind, unique_id, **keys)
 
+    def _edit_typed(self, unique_id: str, key: str, value: Any) -> None:
+        _, head = self._scene.subject.heads().get(unique_id, ("", None))
+        control = next((c for c in head_controls(head) if c.name == key), None) if head is not None else None
+        value = value if control is None else typed(control, value)
+        if control is None or value != control.value:
+            self.edit_head(unique_id, **{key: value})
+
     def _take_upload(self, name: str, data: bytes) -> None:
-        load_image(data)  # raises before anything changes
+        name = PurePath(name).name or "picture"
+        try:
+            load_image(data)  # raises before anything changes
+        except ImageError as error:
+            raise ImageError(f"{name} is no picture: {str(error).replace('The data ', 'it ', 1)}") from error
+        if not (self._scene.takes_pictures or self._scene.takes_clips):
+            raise ImageError(f"{self._scene.subject.name} takes no pictures: {name} is not used.")
         if self._scene.takes_clips:
             raise ImageError(
                 f"{self._scene.subject.name} takes clips, not pictures: choose one, or from Python set the app's "
                 "clip to your frames, an array (T, H, W, 3) or a list of pictures."
             )
-        self._scene.uploaded = PurePath(name).name or "picture"
+        self._scene.uploaded = name
         self.image = data
+
+    @property
+    def _open_pane(self) -> Pane | None:
+        """The open tab; None for the grid of all maps, which is no pane's."""
+        unit = self._features if self._features.channel is not None else None
+        return self._panes.get(self.tab, unit)
+
+    def _save(self, kind: str) -> None:
+        """Send the page a file, which it gives to the person."""
+        if kind == "page.html":
+            data = self._page().encode()
+        else:
+            data = export(kind, self._scene, self._open_pane, self.to_code())
+        self.send({"type": "file", "name": f"{self._scene.subject.name}-{kind}"}, [data])
+        self._say(f"{kind} saved.")
 
     def _arrange(self, order: str | None = None, scale: str | None = None, offset: int = 0) -> None:
         scene = self._scene
         order, scale = order or scene.order, scale or scene.scale
-        if order not in ORDERS or scale not in SCALES:
-            raise ConfigError(f"Maps are sorted by {', '.join(ORDERS)} and scaled by {', '.join(SCALES)}.")
+        if order not in SORTS or scale not in SCALES:
+            raise ConfigError(f"Maps are sorted by {', '.join(SORTS)} and scaled by {', '.join(SCALES)}.")
         scene.order, scene.scale, scene.offset = order, scale, max(0, offset)
         self._refresh()
 
@@ -712,8 +882,8 @@ class Explorer(anywidget.AnyWidget):
         if scene.wants_look:
             self._act(scene.look)
         there = [pane for pane in self._panes.values() if pane.applies]
-        pane = next((pane for pane in there if pane.id == self.tab), None)
-        if pane is not None and pane.due:
+        pane: Pane = next((pane for pane in there if pane.id == self.tab), self._features)
+        if pane.due:
             self._work(pane)
         with self.hold_trait_notifications():
             for name, value in self._traits_of_scene().items():
@@ -727,21 +897,19 @@ class Explorer(anywidget.AnyWidget):
         finally:
             self._showing = False
 
-    def _show_all(self, there: list[Pane], pane: Pane | None) -> None:
+    def _show_all(self, there: list[Pane], pane: Pane) -> None:
         scene = self._scene
         with self.hold_sync():  # a map without its pixels would be drawn wrong
             self.tabs = [{"id": FEATURES, "title": "Features"}, *({"id": p.id, "title": p.title} for p in there)]
-            if pane is None:
-                self.tab, self.pane, self.pane_pixels = FEATURES, {}, b""
-            else:
-                state, self.pane_pixels = pane.show()
-                self.pane = {"tab": pane.id, **state}
-            self.bar_state = present.bar(scene, list(self._own))
+            state, self.pane_pixels = pane.show()
+            self.tab, self.pane = pane.id, {"tab": pane.id, **state}
+            self.bar_state = present.bar(scene, Budget(**self.budget), self._peak)
+            self.models, self.heads = present.models(self._own), present_heads.heads(scene)
             self.map_state, self.selected = present.block_map(scene), scene.block
             self.panel_state, self.code, self.steps = present.panel(scene), self.to_code(), present.steps(self._history)
             self.design = present.design(scene, self._refused)
             self.view_state, self.pixels = present.view(scene)
-            self.source, self.table, self.moment = present.source(scene), present.table(scene.inspection), scene.frame
+            self.source, self.moment = present.source(scene), scene.frame
             if self._shown is not scene.pictures:  # to write them as JPEG takes longer than all the rest
                 self._shown = scene.pictures
                 self.thumbnail, self.picture, self.frames = present.pictures(scene)
@@ -773,11 +941,16 @@ class Explorer(anywidget.AnyWidget):
         self.busy, self.progress = False, -1.0
 
     def _say(self, words: str) -> None:
-        self.status = words
+        self.status = f"{words} {self._features.off}".strip()
 
     def _tell(self, words: str, done: int = 0, total: int = 0) -> None:
         """What a tab works at, and how far it is."""
         self.status, self.busy, self.progress = words, True, done / total if total else -1.0
+        pane = self._panes.get(self.tab)
+        if pane is not None and pane.grows:
+            with self.hold_sync():
+                state, self.pane_pixels = pane.show()
+                self.pane = {"tab": pane.id, **state}
 
     def _progress(self, words: str) -> Callable[[int, int], None]:
         """A callback for a run that moves the bar at most ten times a second."""

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import torch
-from PIL import Image
 
 from classykit import formats
 from classykit.clips import SAMPLE_CLIPS
-from classykit.exploring.design import TEXT, controls
+from classykit.exploring import picking
+from classykit.exploring.budget import Budget, Peak
+from classykit.exploring.design import TEXT, Control, controls, side
+from classykit.exploring.explored import Explored
 from classykit.exploring.history import History
-from classykit.exploring.scene import Scene
+from classykit.exploring.pixels import data_url
+from classykit.exploring.runs import labels, runs
+from classykit.exploring.scene import EVIDENCE, PICTURE, Scene
 from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, VECTOR, Features, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead
 from classykit.images import sample_images
 from classykit.inspecting.receptive.receptive_field import ReceptiveField
-from classykit.inspecting.report import BlockInfo, Inspection
-from classykit.models.factory import MODELS, list_models
+from classykit.inspecting.report import BlockInfo, Inspection, strides_text
 from classykit.python_code import literal
 from classykit.running.placement import devices
-from classykit.seeing.feature_maps import FeatureMaps
+from classykit.samples import sample_digits
+from classykit.seeing.feature_maps import ORDERS, FeatureMaps
 
 if TYPE_CHECKING:
     from classykit.measuring.profile_report import Profile
@@ -35,17 +38,26 @@ COLORS = [
     {"id": "activations", "label": "activations"},
 ]
 TIME = {"id": "time", "label": "time, measured"}
+# of these a share of the whole says little: the map writes their ends
+FIELD = {"id": "field", "label": "receptive field", "ends": True}
+KNOWS = {"id": "knows", "label": "what it knows", "ends": True}
+RESOLUTION = {"id": "resolution", "label": "resolution"}
 LAST_RUN = "last run"  # the one total that is not the same each time
 
 
-def model_groups() -> list[dict[str, Any]]:
-    """The models that need no further keys, by family, for the picker."""
-    groups: dict[str, list[str]] = {}
-    for name in list_models():
-        entry = MODELS[name]
-        if entry.is_whole:
-            groups.setdefault(entry.cls.__name__, []).append(name)
-    return [{"family": family, "models": models} for family, models in sorted(groups.items())]
+def models(own: Mapping[str, Explored]) -> list[dict[str, Any]]:
+    """The models to choose from, those of the user's first; ``own`` are they, by what the picker calls them."""
+    found = [*(picking.own(name, subject) for name, subject in own.items()), *picking.listed()]
+    return [
+        {
+            "name": m.name, "family": m.family, "kinds": list(m.kinds), "mark": m.mark, "install": m.install,
+            "params": m.params, "macs": m.macs, "side": m.side,
+            "params_text": "–" if m.params is None else formats.count(m.params),
+            "macs_text": "–" if m.macs is None else formats.count(m.macs),
+            "input": (f"{m.frames} × " if m.frames else "") + (f"{m.side} px" if m.side else "–"),
+        }
+        for m in found
+    ]  # fmt: skip
 
 
 def steps(history: History) -> dict[str, Any]:
@@ -56,17 +68,7 @@ def steps(history: History) -> dict[str, Any]:
 
 def design(scene: Scene, refused: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The model's keys as controls; ``refused`` says which was typed something that cannot be built."""
-    keys = [
-        {
-            "name": c.name, "meaning": c.meaning, "takes": c.takes, "kind": c.kind, "changed": c.changed,
-            "value": c.value if c.kind != TEXT else literal(c.value), "text": literal(c.value), "rare": c.rare,
-            "preset": literal(c.preset),
-            "at_preset": c.preset if isinstance(c.preset, (int, float)) else None,
-            "options": [{"id": literal(o), "label": "none" if o is None else str(o)} for o in c.options],
-            "low": c.low, "high": c.high, "step": c.step, "refused": refused.get(c.name),
-        }
-        for c in controls(scene.subject)
-    ]  # fmt: skip
+    keys = [key_state(control, refused.get(control.name)) for control in controls(scene.subject)]
     return {
         "family": scene.subject.family,
         "name": scene.subject.name,
@@ -75,8 +77,20 @@ def design(scene: Scene, refused: Mapping[str, Mapping[str, Any]]) -> dict[str, 
     }
 
 
-def bar(scene: Scene, own: Sequence[str] = ()) -> dict[str, Any]:
-    """State of the model bar; ``own`` are the user's modules, which stand first among the models."""
+def key_state(c: Control, refused: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A key as the page draws it."""
+    return {
+        "name": c.name, "meaning": c.meaning, "takes": c.takes, "kind": c.kind, "changed": c.changed,
+        "value": c.value if c.kind != TEXT else literal(c.value), "text": literal(c.value), "rare": c.rare,
+        "preset": literal(c.preset),
+        "at_preset": c.preset if isinstance(c.preset, (int, float)) else None,
+        "options": [{"id": literal(o), "label": "none" if o is None else str(o)} for o in c.options],
+        "low": c.low, "high": c.high, "step": c.step, "refused": refused,
+    }  # fmt: skip
+
+
+def bar(scene: Scene, budget: Budget | None = None, peak: Peak | None = None) -> dict[str, Any]:
+    """State of the model bar: what it is, what it costs, and what of a budget that is."""
     inspection, subject = scene.inspection, scene.subject
     shape = inspection.input_shape
     facts = [f"{shape[-1]} px"] if len(shape) >= 3 else [f"{shape_text(shape)} values"]
@@ -84,60 +98,141 @@ def bar(scene: Scene, own: Sequence[str] = ()) -> dict[str, Any]:
         facts = [inspection.input_text]
     elif len(shape) == 4:
         facts.insert(0, f"{shape[1]} frames")
-    totals = {
-        "parameters": formats.count(inspection.params),
-        "MACs": formats.count(inspection.macs),
-        "weights": formats.size(inspection.param_bytes),
-    }
-    if scene.last is not None:
-        totals[LAST_RUN] = formats.seconds(scene.last.seconds)
+    sized = side(subject)
     return {
         "name": inspection.name,
         "family": subject.family,
-        "groups": [*([{"family": "yours", "models": list(own)}] if own else []), *model_groups()],
         "trained": subject.trained,
         "custom": subject.adopted is not None,
         "facts": [*facts, subject.dtype],
+        "side": None if sized is None else {
+            "key": sized[0], "value": str(sized[1]), "options": [{"id": str(n), "label": f"{n} px"} for n in sized[2]],
+        },
         "device": scene.device,
         "devices": [{"id": k, "label": v} for k, v in devices().items()],
-        "totals": [{"value": value, "label": label} for label, value in totals.items()],
+        "totals": totals(scene, budget or Budget(), peak or Peak()),
+    }  # fmt: skip
+
+
+def totals(scene: Scene, budget: Budget, peak: Peak) -> list[dict[str, Any]]:
+    """What the model costs, each with its limit where there is one; a classifier's part told apart from the trunk's."""
+    inspection, trunk = scene.inspection, scene.inspection.without_classifier()
+    rows = [
+        _total("parameters", formats.count, inspection.params, "params", budget.params, trunk.params),
+        _total("MACs", formats.count, inspection.macs, "macs", budget.macs, trunk.macs),
+    ]
+    if budget.counts_memory:
+        needed, made_of = peak.of(inspection, budget)
+        rows.append(
+            _total(f"{budget.mode}, batch {budget.batch}", formats.size, needed, "memory", budget.memory)
+            | {"words": made_of}
+        )
+    else:
+        weights = _total("weights", formats.size, inspection.param_bytes, "memory", None, trunk.param_bytes)
+        rows.append(weights)
+    if scene.last is not None:
+        rows.append({"value": formats.seconds(scene.last.seconds), "label": LAST_RUN})
+    return [{**row, "batch": budget.batch, "mode": budget.mode} if row.get("id") == "memory" else row for row in rows]
+
+
+def _total(
+    label: str, text: Callable[[float], str], n: int | None, key: str, limit: int | None, trunk: int | None = None
+) -> dict[str, Any]:
+    """A total; ``trunk`` is the part of it that is no classifier's."""
+    apart = trunk is not None and n is not None and text(trunk) != text(n)
+    return {
+        "id": key,
+        "label": label,
+        "value": "–" if n is None else text(n),
+        "limit": "" if limit is None else _short(text(limit)),
+        "share": None if limit is None or n is None else n / limit,
+        "trunk_share": None if limit is None or n is None or trunk is None else trunk / limit,
+        "trunk": text(trunk) if apart and trunk is not None else "",
+        "words": f"trunk {text(trunk)} + classifier {text(n - trunk)}" if apart and trunk is not None and n else "",
     }
+
+
+def _short(figure: str) -> str:
+    """ "12.0 M" -> "12 M" """
+    number, _, unit = figure.partition(" ")
+    return f"{float(number):g} {unit}".strip()
 
 
 def block_map(scene: Scene) -> dict[str, Any]:
     """State of the map of blocks; where its blocks were measured it is coloured by time."""
-    inspection, heads, short_name = scene.inspection, scene.subject.heads(), scene.subject.model.short_name
+    inspection, heads, blocks = scene.inspection, scene.subject.heads(), scene.inspection.trunk
+    run, label = runs(blocks), labels([b.name for b in blocks], scene.subject.model.short_name)
+    whole = {c["id"]: cost(inspection, c["id"]) or 1 for c in COLORS}  # each of which adds up all blocks
     times = times_of(scene.profile)
-    whole = sum(times.values())
-    most = {c["id"]: max(1, getattr(inspection, c["id"])) for c in COLORS}
-    blocks = [
-        {
-            "name": b.name,
-            "label": short_name(b.name),
-            "type": b.type,
-            "group": _group(b.features),
-            "shape": shape_text(b.output_shape),
-            "width": b.features.channels if b.features else 0,
-            "height": b.features.spatial[-1] if b.features and b.features.spatial else 0,
-            "skip": b.has_skip,
-            "shares": {c: getattr(b, c) / total for c, total in most.items()}
-            | ({"time": times[b.name] / whole} if b.name in times else {}),
-            "values": {c: formats.count(getattr(b, c)) for c in most}
-            | ({"time": formats.seconds(times[b.name])} if b.name in times else {}),
-            "heads": [{"id": h, "label": head_label(heads[h][1])} for h in b.heads if h in heads],
-            "kind": VIEW_KINDS[b.features.kind if b.features else VECTOR],
-        }
-        for b in scene.inspection.trunk
-    ]
+    amounts = {b.name: _amounts(b, whole, times, scene.knows) for b in blocks}
     shape = inspection.input_shape
     square = len(shape) in (3, 4) and shape[-1] == shape[-2]
-    text = " × ".join(map(str, shape[:-2])) + f" × {shape[-1]}²" if square else shape_text(shape)
+    fields = [FIELD] if any("field" in of for of in amounts.values()) else []
     return {
-        "input": text,
-        "blocks": blocks,
+        "input": " × ".join(map(str, shape[:-2])) + f" × {shape[-1]}²" if square else shape_text(shape),
+        "blocks": [
+            {
+                "name": b.name,
+                "label": label[b.name],
+                "type": b.type,
+                "group": _group(b.features),
+                "shape": shape_text(b.output_shape),
+                "width": b.features.channels if b.features else 0,
+                "height": b.features.spatial[-1] if b.features and b.features.spatial else 0,
+                "skip": b.has_skip,
+                "run": run.get(b.name, ""),
+                "shares": {measure: share for measure, (share, _) in amounts[b.name].items()},
+                "values": {measure: text for measure, (_, text) in amounts[b.name].items()},
+                "heads": [{"id": h, "label": head_label(heads[h][1])} for h in b.heads if h in heads],
+                "kind": VIEW_KINDS[b.features.kind if b.features else VECTOR],
+            }
+            for b in blocks
+        ],
         "color_by": "time" if times else "macs",
-        "colors": [*COLORS, TIME],
+        "colors": [*COLORS, TIME, *fields, *([KNOWS] if scene.knows else [])],
+        "sizes": [RESOLUTION, *fields, *COLORS, TIME],
     }
+
+
+def _amounts(
+    block: BlockInfo, whole: Mapping[str, int], times: Mapping[str, float], knows: Mapping[str, float]
+) -> dict[str, tuple[float, str]]:
+    """{measure: (what is drawn of it: a share of the whole, in words)} of a block; what is not known is left out."""
+    found = {m: (cost(block, m) / all_of_it, cost_text(block, m)) for m, all_of_it in whole.items()}
+    if block.name in times:
+        found["time"] = times[block.name] / sum(times.values()), formats.seconds(times[block.name])
+    field = block.receptive_field
+    if field is not None and field.size is not None:
+        found["field"] = max(field.size[-2:]) / max(field.image[-2:]), _field_text(field)
+    if block.name in knows:
+        found["knows"] = knows[block.name], formats.percent(knows[block.name])
+    return found
+
+
+def _field_text(field: ReceptiveField) -> str:
+    """What one position sees: "19 px", "7 × 9 px", "all"."""
+    size = field.size or ()
+    if field.is_global:
+        return "all"
+    sides = size[-1:] if len(set(size[-2:])) == 1 else size[-2:]
+    return " × ".join(map(str, sides)) + (" steps" if len(size) == 1 else " px")
+
+
+def cost(of: BlockInfo | Inspection, measure: str) -> int:
+    """One of `COLORS` of a block, or of the whole; activations are bytes."""
+    amount: int = getattr(of, "activation_bytes" if measure == "activations" else measure)
+    return amount
+
+
+def cost_text(of: BlockInfo | Inspection, measure: str) -> str:
+    """The same in words."""
+    return (formats.size if measure == "activations" else formats.count)(cost(of, measure))
+
+
+def stride_text(inspection: Inspection, block: str) -> str:
+    """What a block does to the resolution, and where that leaves it: "stride 2 · 1/8 of the input"."""
+    own = inspection.own_strides(block)
+    return " · ".join(filter(None, [f"stride {strides_text(own)}" if own else "", inspection[block].of_input]))
 
 
 def times_of(profile: Profile | None) -> dict[str, float]:
@@ -150,12 +245,8 @@ def panel(scene: Scene) -> dict[str, Any]:
     inspection, block = scene.inspection, scene.block
     times = times_of(scene.profile)
     info = inspection[block]
-    figures = (
-        ("parameters", info.params, inspection.params),
-        ("MACs", info.macs, inspection.macs),
-        ("activations", info.activations, inspection.activations),
-    )
-    rows = [(label, formats.count(n), n / total if total else 0) for label, n, total in figures]
+    figures = (("parameters", "params"), ("MACs", "macs"), ("activations", "activations"))
+    rows = [(label, cost_text(info, c), cost(info, c) / (cost(inspection, c) or 1)) for label, c in figures]
     if block in times:
         rows.append(("time", formats.seconds(times[block]), times[block] / sum(times.values())))
     return {
@@ -163,7 +254,7 @@ def panel(scene: Scene) -> dict[str, Any]:
         "type": info.type,
         "input": shape_text(info.input_shape),
         "output": shape_text(info.output_shape),
-        "stride": f"stride {info.stride_text}" if info.stride_text else "",
+        "stride": stride_text(inspection, block),
         "sees": sees(info.receptive_field),
         "rows": [
             {"label": label, "share": share, "value": value, "percent": formats.percent(share)}
@@ -202,14 +293,19 @@ def source(scene: Scene) -> dict[str, Any]:
     if scene.takes_clips:
         images, name = [{"name": c, "label": c} for c in SAMPLE_CLIPS], scene.clip_name
     else:
-        images, name = [{"name": str(s), "label": s.description} for s in sample_images()], scene.image_name or ""
+        photographs = [] if scene.takes_vectors else sample_images()
+        images, name = [{"name": str(s), "label": s.description} for s in photographs], scene.image_name or ""
+        images += [{"name": str(s), "label": str(s)} for s in sample_digits() if scene.subject.takes_digits]
     if name and name not in [i["name"] for i in images]:
-        images.append({"name": name, "label": name})
+        images.append({"name": name, "label": PurePath(name).name})
     guesses = predictions(scene)
     return {
         "images": images,
         "image": name,
         "clip": scene.takes_clips,
+        "runs": scene.runs,
+        "takes": scene.inspection.input_text,
+        "uploads": scene.takes_pictures,
         "example": scene.inspection.input_text if scene.subject.example is not None else "",
         "ran": scene.last is not None,
         "run_text": _run_text(scene),
@@ -231,10 +327,14 @@ def pictures(scene: Scene) -> tuple[str, str, list[str]]:
 
 def _hint(scene: Scene) -> str:
     """What stands in the place of feature maps before there are any."""
-    if scene.takes_pictures or scene.takes_clips or scene.subject.example is not None:
+    if scene.runs:
         return f"Run the model to see what {scene.block} sees."
-    shape = shape_text(scene.inspection.input_shape)
-    return f"{scene.subject.name} takes inputs of {shape}, not pictures or clips: here it is inspected, not run."
+    name, shape = scene.subject.name, scene.inspection.input_shape
+    like = f"torch.rand({', '.join(map(str, (1, *shape)))})"
+    return (
+        f"{name} takes inputs of {shape_text(shape)}, not pictures or clips: here it is inspected, not run. "
+        f"Given one of its own, it runs on that: ck.explore(model, example={like})."
+    )
 
 
 def _run_text(scene: Scene) -> str:
@@ -258,24 +358,6 @@ def head_choices(info: BlockInfo) -> list[dict[str, Any]]:
     return sorted(choices, key=lambda c: not c["fits"])
 
 
-def table(inspection: Inspection) -> dict[str, Any]:
-    """The blocks as rows of words, for the table beside the feature maps."""
-    rows = [
-        [
-            b.name,
-            b.type,
-            shape_text(b.output_shape),
-            formats.count(b.params),
-            formats.percent(b.params / (inspection.params or 1)),
-            formats.count(b.macs),
-            formats.percent(b.macs / (inspection.macs or 1)),
-            formats.size(b.activation_bytes),
-        ]
-        for b in inspection.blocks
-    ]
-    return {"columns": ["block", "type", "output", "params", "%", "MACs", "%", "activations"], "rows": rows}
-
-
 def features(scene: Scene, maps: FeatureMaps) -> tuple[dict[str, Any], bytes]:
     """(the ``features`` part of the view's state, its ``pixels``)."""
     _, steps, height, width = maps.over_time.shape
@@ -290,7 +372,9 @@ def features(scene: Scene, maps: FeatureMaps) -> tuple[dict[str, Any], bytes]:
         "steps": steps,
         "field": window(scene.inspection[scene.block].receptive_field),
         "times": [time_text(t, steps, frames) for t in range(steps)] if maps.kind == MAP3D else [],
-        "order": scene.order,
+        "order": scene.sorted_by,
+        "orders": orders(scene, maps),
+        "names": class_names(scene, maps),
         "scale": scene.scale,
         "offset": scene.offset,
         "page_size": scene.page_size,
@@ -301,6 +385,23 @@ def features(scene: Scene, maps: FeatureMaps) -> tuple[dict[str, Any], bytes]:
     }
     pixels = (maps.to_unit() * 65535).round().numpy().astype("<u2").tobytes()
     return state, pixels
+
+
+def orders(scene: Scene, maps: FeatureMaps) -> list[dict[str, str]]:
+    """How the maps can be sorted: by what they add to a class only where there are classes and places."""
+    offered = [{"id": order, "label": order} for order in ORDERS]
+    if maps.kind in (MAP2D, MAP3D, TOKENS) and scene.seen_picture() is not None:
+        offered.append({"id": PICTURE, "label": "like the picture"})
+    if maps.kind in (MAP2D, TOKENS) and scene.is_quick and scene.logits is not None:
+        offered.append({"id": EVIDENCE, "label": f"evidence for {scene.target_name}"})
+    return offered
+
+
+def class_names(scene: Scene, maps: FeatureMaps) -> list[str]:
+    """What the places of a vector are called, where it is the classes that the model tells apart; else nothing."""
+    labels = scene.labels
+    classes = maps.kind == VECTOR and scene.block == scene.block_names[-1] and len(labels) == maps.total
+    return labels if classes else []
 
 
 def time_text(step: int, steps: int, frames: int) -> str:
@@ -339,11 +440,7 @@ def sees(field: ReceptiveField | None) -> str:
 
 def window(field: ReceptiveField | None) -> dict[str, list[int]] | None:
     """What the positions of a map see of a picture, (height, width), for drawing; None where nothing can be drawn."""
-    if field is None or field.size is None or len(field.size) < 2:
-        return None
-    parts = {"size": field.size, "stride": field.stride, "offset": field.offset, "image": field.image}
-    shown = {name: list(values[-2:]) for name, values in parts.items() if values is not None}
-    return shown if all(shown["stride"]) else None
+    return None if field is None else field.window()
 
 
 def head_label(head: ClassyHead) -> str:
@@ -362,12 +459,3 @@ def _group(features: Features | None) -> str:
 def predictions(scene: Scene) -> list[dict[str, Any]]:
     """The most probable classes with bars."""
     return [{"label": label, "share": p, "value": f"{100 * p:.0f} %"} for label, p in scene.predictions()]
-
-
-def data_url(picture: Image.Image, side: int) -> str:
-    """A picture as a small JPEG in a data URL, at most ``side`` pixels wide and high."""
-    small = picture.copy()
-    small.thumbnail((side, side))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -87,4 +87,3 @@ def _within_script(recording: Mapping[str, Any]) -> str:
         raise TypeError(f"a {type(value).__name__} is no part of a page")
 
     return json.dumps(recording, default=plain).replace("<", "\\u003c")
-

@@ -92,6 +92,7 @@ class Worker:
                 pass
             except queue.Empty:  # it was told to stop when it had just ended
                 _await_cancelled()
+            del act  # which holds the app that it is of: nothing is kept alive by a thread that waits
             with self._change:
                 self._current = None
                 self._change.notify_all()

@@ -26,6 +26,10 @@ const state = {}, changed = new Set(), listeners = {};
 const tell = (name, ...args) => (listeners[name] ?? []).forEach((act) => act(...args));
 function take(updates) {
   for (const update of updates) {
+    if (update.message) {
+      tell("msg:custom", update.message, update.buffers.map(binary));
+      continue;
+    }
     for (const [name, value] of Object.entries(update)) {
       state[name] = value?.bytes !== undefined ? binary(value.bytes) : value;
     }
@@ -76,6 +80,10 @@ class Wire:
             for path, buffer in zip(data.get("buffer_paths", []), buffers or [], strict=True):
                 state[path[0]] = bytes(buffer)
             self.out.put({name: self._plain(value) for name, value in state.items() if not name.startswith("_")})
+
+        elif data and data.get("method") == "custom":
+            texts = [base64.b64encode(buffer).decode() for buffer in buffers or []]
+            self.out.put({"message": data["content"], "buffers": texts})
 
     def __call__(self, said):
         if said.get("update"):

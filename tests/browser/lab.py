@@ -74,7 +74,7 @@ class Lab:
                     "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", f"--ServerApp.root_dir={self.root}",
                     "--LabApp.news_url=None",
                     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-                    "--expose-app-in-browser",
+                    "--expose-app-in-browser", "--JupyterNotebookApp.expose_app_in_browser=True",
                 ],
                 env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -182,7 +182,7 @@ def watched_page(browser, **context_options):
         if response.status >= 400:
             page.problems.append(f"HTTP {response.status}: {response.url}")
 
-    context.route(re.compile(r"^(?!https?://(127\.0\.0\.1|localhost)[:/]|data:|blob:)"), abort)
+    context.route(re.compile(r"^(?!https?://(127\.0\.0\.1|localhost)[:/]|data:|blob:|file:)"), abort)
     page.on("console", on_console)
     page.on("pageerror", lambda error: page.problems.append(f"page error: {error}"))
     page.on("response", on_response)
@@ -204,13 +204,13 @@ def accessible(page, within: str = ".classykit-explorer") -> None:
     assert not found, "\n".join(f"{v['id']}: {v['help']}: {[n['html'][:200] for n in v['nodes'][:5]]}" for v in found)
 
 
-def open_notebook(page, lab: Lab, notebook: Path | str) -> str:
+def open_notebook(page, lab: Lab, notebook: Path | str, front: str = "lab/tree") -> str:
     """Open a copy of the notebook and wait for its kernel. Returns the kernel's id.
 
-    The notebook's metadata must name its kernel (``kernelspec``), or Lab asks for one in a dialog.
+    ``front``: "lab/tree" for JupyterLab, "notebooks" for Notebook 7. The notebook's metadata must name its kernel (``kernelspec``), or Lab asks for one in a dialog.
     """
     # ?reset: nothing is restored from an earlier test
-    page.goto(f"{lab.url}lab/tree/{lab.add(notebook)}?token={lab.token}&reset")
+    page.goto(f"{lab.url}{front}/{lab.add(notebook)}?token={lab.token}&reset")
     page.locator(".jp-NotebookPanel .jp-Notebook").wait_for()
     page.locator("#jupyterlab-splash").wait_for(state="detached")
     # Asked to run before its kernel is idle, Lab drops the request or opens a dialog.
@@ -224,12 +224,12 @@ def open_notebook(page, lab: Lab, notebook: Path | str) -> str:
     return page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.id")
 
 
-def run_all(page, lab: Lab, notebook: Path | str, timeout: float = 6 * PATIENCE) -> str:
+def run_all(page, lab: Lab, notebook: Path | str, timeout: float = 6 * PATIENCE, front: str = "lab/tree") -> str:
     """Open a copy of the notebook, run every cell, fail on a cell's error. Returns the kernel's id.
 
     `timeout` is in seconds. On return the kernel is idle; what widgets do after that, a test waits for.
     """
-    kernel = open_notebook(page, lab, notebook)
+    kernel = open_notebook(page, lab, notebook, front)
     started = page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
     assert started is not False, "JupyterLab refused to run the notebook"
     page.wait_for_function(

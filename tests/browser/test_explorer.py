@@ -1,6 +1,7 @@
 """The Explorer as a person uses it, in JupyterLab and in marimo: choose, click, type, attach, run, look, copy."""
 
 import re
+import time
 
 import pytest
 from lab import DARK, check, kernel_eval, run_all, set_theme, watched_page
@@ -67,7 +68,7 @@ def test_a_person_s_first_five_minutes(front, request, shots):
     expect(app.get_by_role("heading", name="block3-1").first).to_be_visible()
     expect(app).to_contain_text("83.2 k")
     first = app.locator("canvas").first
-    expect(app.locator("canvas")).to_have_count(24)
+    expect(app.locator("canvas:visible")).to_have_count(24)
     expect(first).to_have_attribute("width", "14")
     assert first.evaluate(COLOURS) > 30
     assert ask(b="app.selected_block") == {"b": "block3-1"}
@@ -189,7 +190,7 @@ def test_a_clip_over_time(in_jupyterlab, shots):
     expect(app.get_by_role("button", name="Running…")).to_be_visible()
     expect(app.get_by_role("button", name="Run", exact=True)).to_be_visible()
     expect(app.get_by_role("status").first).to_contain_text("r3d_18 ran in")
-    expect(app.locator("canvas")).to_have_count(24)
+    expect(app.locator("canvas:visible")).to_have_count(24)
 
     # of 16 frames the last block makes 2 time steps: the frame moves with each key, the maps with each step
     block(app, "pathway0-stage4-block1").click()
@@ -256,6 +257,37 @@ def test_it_is_alive_in_voila(lab, page, shots):
     page.screenshot(path=shots / "explorer-voila.png", full_page=True)
     page.problems.clear()  # of Voila's own, which wants its fonts from elsewhere
     page.outside.clear()
+
+
+def test_it_is_alive_in_notebook_7(lab, page, shots):
+    kernel = run_all(page, lab, NOTEBOOK, front="notebooks")
+    app = page.locator(".classykit-explorer").first
+    expect(app.get_by_role("status").first).to_contain_text("ran in")
+    block(app, "block3-1").click()
+    expect(app.get_by_role("heading", name="block3-1").first).to_be_visible()
+    expect(app.locator("canvas").first).to_have_attribute("width", "14")
+    assert kernel_eval(lab, kernel, b="app.selected_block") == {"b": "block3-1"}
+    page.screenshot(path=shots / "explorer-notebook.png", full_page=True)
+
+
+def test_what_takes_long_can_be_cancelled(in_jupyterlab):
+    """Within a second, a model of 645 million parameters too; what is clicked meanwhile is answered afterwards."""
+    page, app, ask = in_jupyterlab
+    expect(app.get_by_role("status").first).to_contain_text("ran in")
+    choose(app, "regnet_y_128gf")
+    expect(app.get_by_role("button", name=re.compile("^Model regnet_y_128gf"))).to_be_visible()
+    app.get_by_role("button", name="Run", exact=True).click()
+    cancel = app.get_by_role("button", name="Cancel")
+    expect(cancel).to_be_visible()
+    block(app, "block1-1").click()
+    block(app, "block2-3").click()
+    began = time.monotonic()
+    cancel.click()
+    expect(cancel).to_be_hidden()
+    took = time.monotonic() - began
+    expect(app.get_by_role("heading", name="block2-3").first).to_be_visible()
+    assert ask(b="app.selected_block", ran="app._scene.last is not None") == {"b": "block2-3", "ran": False}
+    assert took < 10, "for ever, on a machine that has much else to do; on an idle one it is within a second"
 
 
 def test_it_is_never_silent(in_jupyterlab, page, shots):

@@ -1,9 +1,11 @@
 """classykit.comparing.compare_stages: blocks of several models, stage by stage."""
 
 import pandas as pd
+import pytest
 from torch import nn
 
 import classykit as ck
+from classykit.comparing.compare_stages import align, counterpart, places
 
 
 class UNet(nn.Module):
@@ -53,3 +55,25 @@ class TestStages:
         assert stages["mlp"] == ["vector"]
         assert stages["vision_transformer"] == ["stride 8", "tokens", "vector"]
         assert stages["Sequential"] == ["stride 1", "pooled", "vector"]
+
+
+class TestCounterparts:
+    @pytest.mark.parametrize(
+        "block, wanted",
+        [("block1-0", "block0-2"), ("block3-0", "block2-5"), ("trunk_output", "block3-2"), ("stem", "initial_block")],
+    )
+    def test_the_last_of_the_same_stage_else_that_at_the_nearest_depth(self, block, wanted):
+        assert counterpart(block, ck.inspect("efficientnet_lite0"), ck.inspect("resnet50")) == wanted
+
+    def test_each_block_of_any_model_has_one(self):
+        models = [ck.inspect(name) for name in ("resnet18", "vit_b_32", "r3d_18", "efficientnet_lite0")]
+        for own in models:
+            for other in models:
+                found = {counterpart(b.name, own, other) for b in own.trunk}
+                assert found <= {b.name for b in other.trunk} and found
+
+    def test_each_row_has_a_place_and_places_are_the_stages(self):
+        inspection = ck.inspect("efficientnet_lite0")
+        found = places(inspection)
+        assert [block for block, _ in found] == list(inspection.blocks)
+        assert [place[2] for place in sorted({place for _, place in found})] == list(align({"model": inspection}))

@@ -57,7 +57,8 @@ class TestBudget:
     def test_memory_is_asked_for_only_when_needed(self, monkeypatch):
         calls = []
         whole = ck.inspecting.Inspection.peak_memory
-        monkeypatch.setattr(ck.inspecting.Inspection, "peak_memory", lambda self: calls.append(self) or whole(self))
+        counted = lambda self, **keys: calls.append(self) or whole(self)  # noqa: E731
+        monkeypatch.setattr(ck.inspecting.Inspection, "peak_memory", counted)
         c = ck.compare(RESNETS, budget={"params": 1e9})
         assert str(c) and c._repr_html_() and c.fits and c.to_pandas() is not None and calls == []
         c = ck.compare(RESNETS, budget={"memory": 1e9})
@@ -65,7 +66,7 @@ class TestBudget:
         assert c.to_pandas()["memory"].tolist() == [whole(c[n]).total for n in RESNETS] and len(calls) == 3
 
     def test_a_memory_that_cannot_be_had_is_neither_within_nor_beyond(self, monkeypatch):
-        def refuse(self):
+        def refuse(self, **keys):
             raise ShapeError("it had to be run on real numbers")
 
         monkeypatch.setattr(ck.inspecting.Inspection, "peak_memory", refuse)
@@ -73,3 +74,10 @@ class TestBudget:
         assert not c.fits and set(c.over) == {"resnet50"}
         assert "memory not known" in str(c) and c.to_pandas()["fits"].isna().tolist() == [True, False]
         assert ck.compare(["resnet18", "resnet50"], sort="memory").names == ("resnet18", "resnet50")
+
+    def test_of_a_batch_and_without_what_is_not_counted(self):
+        c = ck.compare(["efficientnet_b0", "resnet18"], classifier={"efficientnet_b0": False})
+        whole = ck.inspect("efficientnet_b0")
+        weights = 4 * sum(b.params for b in whole.classifier)
+        assert c.peak_memory("efficientnet_b0", 8) == whole.peak_memory(batch_size=8).total - weights
+        assert c.peak_memory("resnet18") == c.figure("resnet18", "memory") < c.peak_memory("resnet18", 8)

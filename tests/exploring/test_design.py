@@ -5,8 +5,20 @@ from torch import nn
 
 import classykit as ck
 from classykit.errors import ConfigError
-from classykit.exploring.design import CHOICE, NUMBER, TEXT, TOGGLE, controls, nearest, turned, typed
+from classykit.exploring.design import (
+    CHOICE,
+    NUMBER,
+    TEXT,
+    TOGGLE,
+    controls,
+    head_controls,
+    nearest,
+    side,
+    turned,
+    typed,
+)
 from classykit.exploring.explored import Explored
+from classykit.heads import build_head, list_heads
 
 NAMES = ["regnet_y_400mf", "resnet18", "efficientnet_b0", "vit_demo", "densenet121", "r3d_18"]
 ANYNET = {"name": "anynet", "depths": [1, 1], "widths": [104, 208], "group_widths": [26, 26],
@@ -106,3 +118,34 @@ def test_what_is_typed():
     for odd in ("__import__('os')", "1 +", "", "(" * 10_000):
         with pytest.raises(ConfigError, match="depth takes whole number"):
             typed(found["depth"], odd)
+
+
+@pytest.mark.parametrize("kind", list_heads())
+def test_the_keys_of_heads_are_controls_too(kind):
+    found = {control.name: control for control in head_controls(kind)}
+    assert "num_classes" in found and not {"unique_id", "in_plane", "before"} & set(found)
+    assert all(c.meaning and c.takes for c in found.values()) and not any(c.changed for c in found.values())
+
+
+def test_the_keys_of_an_attached_head():
+    given = {"name": "fully_connected", "unique_id": "cls", "in_plane": 8, "num_classes": 10, "activation": "silu"}
+    found = {control.name: control for control in head_controls(build_head(given))}
+    assert found["num_classes"].kind == NUMBER and found["num_classes"].value == 10
+    assert found["activation"].kind == CHOICE and found["activation"].changed
+    assert found["activation"].options == ("relu", "silu") and found["zero_init_bias"].kind == TOGGLE
+    assert typed(found["activation"], "'relu'") == "relu" and typed(found["conv_planes"], "16") == 16
+
+
+@pytest.mark.parametrize("model, key, some", [
+    ("efficientnet_lite0", "resolution", 160), ("vit_demo", "image_size", 224), ("r3d_18", "clip_crop_size", 64),
+])  # fmt: skip
+def test_the_size_of_pictures_where_a_key_says_it(model, key, some):
+    subject = Explored(model)
+    name, value, options = side(subject)
+    assert name == key and value == subject.inspection.input_shape[-1] and value in options
+    assert turned(subject, key, some)[0].inspection.input_shape[-1] == some
+
+
+def test_only_sizes_that_work_are_offered():
+    assert side(Explored("vit_h_14"))[2] == [112, 224, 448]  # patches of 14 pixels
+    assert side(Explored("resnet18")) is None and side(Explored(nn.Conv2d(3, 4, 3))) is None

@@ -10,6 +10,7 @@ def test_a_pane_that_says_nothing_shows_nothing_and_asks_for_nothing():
     scene = Scene(Explored("resnet18"), "cpu", None, None, "moving shapes")
     pane = Pane(scene, print)
     pane.work()
+    pane.let_go()
     assert (pane.applies, pane.due, pane.show(), pane.acts, pane.code()) == (True, False, ({}, b""), {}, "")
 
 

@@ -71,6 +71,59 @@ def test_without_a_picture(scene):
     assert scene.last is None and scene.seen_picture() is None
 
 
+class TestPicturesOfEveryKind:
+    def scene(self, model, image="coffee", example=None):
+        return Scene(Explored(model, example), "cpu", image, image and ck.load_image(image), "moving shapes")
+
+    def runs_as_its_code(self, scene, **names):
+        exec(scene.experiment.to_code(), names)
+        scene.subject.go_live("cpu").load_state_dict(names["model"].state_dict())  # which is random in both
+        assert torch.equal(scene.run().output, names["output"])
+        return names["x"]
+
+    @pytest.mark.parametrize("image", ["coffee", "digit 7"])
+    def test_a_grey_one(self, image):
+        scene = self.scene(ck.build_model(SMALL, in_channels=1), image)
+        assert scene.runs and scene.takes_pictures and scene.subject.takes_digits and not scene.takes_vectors
+        scene.run()
+        (seen,) = scene.pictures
+        assert seen.size == (224, 224) and all(len({*seen.getpixel((x, x))}) == 1 for x in range(0, 224, 8))
+
+    @pytest.mark.parametrize("values, side", [(64, 8), (784, 28), (4096, 64)])
+    def test_digits_as_vectors(self, values, side):
+        scene = self.scene({"name": "mlp", "input_dim": values, "output_dim": 3, "hidden_dims": [4]})
+        assert scene.runs and scene.takes_vectors and not scene.takes_pictures and scene.subject.digit_side == side
+        assert scene.image_name == "digit 7" and scene.pictures[0].size == (8, 8), "the cup is no digit"
+        assert torch.equal(self.runs_as_its_code(scene), ck.datasets.digit(7, side).flatten(1))
+        scene.image = "digit 4"
+        scene.forget()
+        assert torch.equal(self.runs_as_its_code(scene), ck.datasets.digit(4, side).flatten(1))
+
+    @pytest.mark.parametrize("model, runs, digits", [
+        ("resnet18", True, False),
+        ({"name": "resnet18", "small_input": True}, True, True),  # of 32 pixels
+        ({"name": "mlp", "input_dim": 12, "output_dim": 3, "hidden_dims": [4]}, False, False),
+        ({"name": "mlp", "input_dim": 49, "output_dim": 3, "hidden_dims": [4]}, False, False),
+        ({"name": "mlp", "input_dim": 224**2, "output_dim": 3, "hidden_dims": [4]}, False, False),
+        ({"name": "r3d_18", "input_planes": 1}, False, False),
+        ({"name": "vit_b_16", "image_size": 32}, True, True),
+    ])  # fmt: skip
+    def test_what_runs_and_on_digits(self, model, runs, digits):
+        scene = self.scene(model)
+        assert (scene.runs, scene.subject.takes_digits) == (runs, digits)
+        assert runs or scene.pictures == []
+
+    def test_six_channels_run_on_an_example_only(self):
+        net = ck.build_model(SMALL, in_channels=6)
+        assert not self.scene(net).runs
+        scene = self.scene(net, None, torch.rand(1, 6, 224, 224))
+        assert scene.runs and scene.run().output.shape[0] == 1 and net.example is None, "yours is left as it is"
+
+    def test_an_example_that_is_no_input_is_refused(self):
+        with pytest.raises(ConfigError, match="holds some"):
+            self.scene(ck.build_model(SMALL), None, "cat")
+
+
 def test_the_moment_stays_within_what_there_is(video):
     assert (video.moments, video.frame) == (16, 8), "the middle of the clip"
     video.frame = 99

@@ -10,6 +10,7 @@ from classykit import heads
 from classykit.errors import ConfigError, DeviceError, DuplicateNameError, HeadError, UnknownNameError
 from classykit.features import Features
 from classykit.heads import ClassyHead, build_head, heads_that_fit, list_heads, register_head
+from classykit.models import build_model
 
 FITTING = {
     "a 2-D map": {"fully_connected", "identity", "linear_probe"},
@@ -108,3 +109,17 @@ def test_a_key_that_does_nothing_is_dropped_with_a_warning():
         assert "in_plane" not in build_head(config).config
     with pytest.raises(ConfigError, match="inplane"):
         build_head({"name": "identity", "unique_id": "i", "inplane": 4})
+
+
+def test_weights_are_taken_over_with_whether_they_are_trained():
+    def head(**keys):
+        model = build_model({"name": "resnet18", "init_planes": 4})
+        return model.attach_head("block1-0", "fully_connected", unique_id="cls", **keys)
+
+    first, second, wider = head(num_classes=3), head(num_classes=3), head(num_classes=4)
+    assert second.take_weights(first) and second.fc.weight.equal(first.fc.weight) and second.is_untrained
+    with torch.no_grad():
+        first.fc.weight.add_(1)
+    assert not second.fc.weight.equal(first.fc.weight), "a copy"
+    assert second.take_weights(first) and not second.is_untrained
+    assert not wider.take_weights(first) and wider.is_untrained

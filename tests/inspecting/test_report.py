@@ -1,9 +1,11 @@
 """classykit.inspecting.report: rows, totals, and the forms in which they can be had."""
 
 import pytest
+from torch import nn
 
 import classykit as ck
 from classykit.errors import ConfigError
+from classykit.inspecting.report import strides_text
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -20,6 +22,41 @@ class TestRows:
         assert resnet50["block1-0"].name == "block1-0"
         with pytest.raises(KeyError, match="block9-9"):
             resnet50["block9-9"]
+
+
+class TestStrides:
+    def test_a_block_has_its_own_beside_that_of_the_input(self, resnet50):
+        own = {b.name: resnet50.own_strides(b.name) for b in resnet50.blocks}
+        assert own["initial_block"] == (4, 4) and own["block1-0"] == (2, 2) and own["block1-1"] == (1, 1)
+        for n in (1, 2):  # each is what the blocks until there have made of the input
+            stride = 1
+            for b in resnet50.blocks:
+                stride *= own[b.name][n - 1]
+                assert b.strides[n - 1] == stride
+        assert [resnet50[name].of_input for name in ("block1-1", "block3-0")] == [
+            "1/8 of the input",
+            "1/32 of the input",
+        ]
+
+    def test_odd_sizes_and_the_way_up(self):
+        model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 3, 2, 1), nn.ConvTranspose2d(4, 4, 2, 2))
+        i = ck.inspect(model, (3, 33, 33))
+        assert [i.own_strides(b.name) for b in i.blocks] == [(1.0, 1.0), (2, 2), (0.5, 0.5)]
+        assert [strides_text(i.own_strides(b.name)) for b in i.blocks] == ["1", "2", "1/2"]
+        assert i.blocks[0].of_input == "as fine as the input" and i.blocks[1].of_input == "1/2 of the input"
+
+    def test_along_each_axis_and_without_any(self):
+        clip = ck.inspect("r3d_18")
+        assert clip.own_strides("stem-path0") == (1.0, 2.0, 2.0) and clip.own_strides("pathway0-stage2-block0") == (
+            2,
+            2,
+            2,
+        )
+        assert clip["stem-path0"].of_input == "1×1/2×1/2 of the input" and strides_text((1, 2, 2)) == "1×2×2"
+        vectors = ck.inspect(nn.Sequential(nn.Linear(4, 5)), (4,))
+        assert vectors.own_strides("0") == () and vectors["0"].of_input == "" and strides_text(()) == ""
+        tokens = ck.inspect("vit_b_32")
+        assert tokens.own_strides("layer_0") == () and tokens.own_strides("conv_proj") == (32, 32)
 
 
 class TestForms:

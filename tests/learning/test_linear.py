@@ -33,6 +33,7 @@ def test_it_is_scikit_learns(dimensions):
     ]
     assert abs(found.accuracy - np.mean(wanted)) < 0.011
     assert found.stderr == pytest.approx(np.std(wanted, ddof=1) / math.sqrt(3), abs=0.01)
+    assert found.spread == pytest.approx(math.sqrt(3) * found.stderr)
     assert found.dimensions == dimensions
 
 
@@ -43,10 +44,22 @@ def test_features_of_any_shape_and_names():
     assert read_off(x.reshape(-1, 2, 3, 4), names, splits).accuracy == read_off(x, names, splits).accuracy
 
 
+@pytest.mark.parametrize("dimensions", [5, 300])
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_layer_classifies_features_as_they_are(dimensions, classes):
+    x, y = data(dimensions=dimensions, classes=classes)
+    splits = splits_of(y.tolist(), 0.33, 1, 0)
+    found = read_off(x, y.tolist(), splits)
+    weight, bias = found.layer
+    assert weight.shape == (classes, dimensions) and bias.shape == (classes,)
+    held_out = splits[0][1]
+    assert np.mean((x[held_out] @ weight.T + bias).argmax(1) == y[held_out]) == pytest.approx(found.accuracy)
+
+
 def test_one_split_has_no_error():
     x, y = data()
     found = read_off(x, y.tolist(), splits_of(y.tolist(), 0.5, 1, 0))
-    assert math.isnan(found.stderr) and str(found) == f"{found.accuracy:.3f}"
+    assert math.isnan(found.stderr) and math.isnan(found.spread) and str(found) == f"{found.accuracy:.3f}"
     assert float(Accuracy(0.25, 0.1)) == 0.25 and str(Accuracy(0.25, 0.1)) == "0.250 ± 0.100"
 
 

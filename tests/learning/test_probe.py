@@ -13,20 +13,9 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import classykit as ck
-from classykit.errors import BlockError, ConfigError, DeviceError, ShapeError
+from classykit.errors import BlockError, ConfigError, DeviceError, HeadError, Interrupted, ShapeError
 
 QUIET = {"device": "cpu", "progress": False}
-
-
-@pytest.fixture(scope="module")
-def digits():
-    x, y = ck.datasets.digits(32).train
-    return x[:240] * 2 - 1, y[:240]
-
-
-@pytest.fixture(scope="module")
-def lite():
-    return ck.load_pretrained("efficientnet_lite0")
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +44,7 @@ def test_the_table(found, lite):
     names = [block.name for block in inspection.blocks]
     assert table.macs_so_far.tolist() == [macs[names.index(name)] for name in table.block]
     assert found.best == table.block[table.accuracy.idxmax()]
-    assert found.pictures == 240 and found.classes == 10 and found.notes == ()
+    assert found.pictures == 300 and found.classes == 10 and found.notes == ()
 
 
 def test_controls(found, digits):
@@ -82,6 +71,103 @@ def test_permuted_labels_give_chance(lite, digits):
     found = ck.probe(lite, x, mixed, ["block3-2"], controls=(), repeats=5, **QUIET)
     assert abs(found.blocks["block3-2"].accuracy - 0.1) < 0.07
     assert set(found.controls) == {"chance"}
+
+
+def test_it_says_what_follows(found):
+    assert 1 <= len(found.says) <= 4 and found.says[0].startswith(f"Most is read off {found.best}: ")
+    assert not found.untrained and found.tested == 99
+
+
+class TestAsItGoes:
+    """Callbacks while it runs, an interrupt that keeps what was read, a limit."""
+
+    @pytest.fixture
+    def net(self):
+        torch.manual_seed(0)
+        return ck.build_model({"name": "resnext", "num_blocks": [1, 1], "init_planes": 8, "small_input": True})
+
+    def test_it_is_told_of_pictures_and_blocks(self, net, digits):
+        passes, seen = [], []
+        found = ck.probe(
+            net, *digits, batch_size=100, on_pictures=lambda *of: passes.append(of), on_block=seen.append, **QUIET
+        )
+        assert passes == [(100, 300), (200, 300), (300, 300)] * 2
+        blocks = len(net.block_names)
+        grown = [(len(one.blocks), "pixels" in one.controls, len(one.controls.get("random", {}))) for one in seen]
+        own = [(i + 1, False, 0) for i in range(blocks)]
+        assert grown == [*own, (blocks, True, 0), *((blocks, True, i + 1) for i in range(blocks))]
+        assert str(seen[-1]) == str(found)
+
+    @pytest.mark.parametrize("after", [1, 2, 5])
+    def test_what_was_read_is_kept_when_it_is_interrupted(self, net, digits, after):
+        seen = []
+
+        def stop(so_far):
+            seen.append(so_far)
+            if len(seen) == after:
+                raise KeyboardInterrupt
+
+        with pytest.raises(Interrupted, match="Interrupted") as caught:
+            ck.probe(net, *digits, on_block=stop, **QUIET)
+        kept = caught.value.result
+        assert kept.blocks == seen[-1].blocks and kept.controls == seen[-1].controls
+        assert kept.notes[-1].startswith("Interrupted") and kept.plot() is not None and len(kept.says) >= 2
+
+    def test_nothing_is_kept_before_the_first_block(self, net, digits):
+        def stop(done, of):
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt) as caught:
+            ck.probe(net, *digits, on_pictures=stop, **QUIET)
+        assert not isinstance(caught.value, Interrupted)
+
+    def test_a_limit_takes_pictures_from_everywhere(self, net, digits):
+        x, y = digits
+        order = y.argsort(stable=True)
+        x, y = x[order], y[order]  # as a folder has them
+        picked = np.linspace(0, 299, 60).round().astype(int)
+        wanted = ck.probe(net, x[picked], y[picked], "block0-0", **QUIET)
+        for data, labels in ((x, y), (x.numpy(), y.tolist()), (list(x), y), (TensorDataset(x, y), None)):
+            found = ck.probe(net, data, labels, "block0-0", limit=60, **QUIET)
+            assert found.blocks == wanted.blocks and found.pictures == 60 and found.classes == 10
+        assert ck.probe(net, x[:30], list("ab") * 15, "block0-0", limit=100, **QUIET).pictures == 30
+
+
+class TestAsAHead:
+    """What was learnt of a block, attached to it, gives the figures of its split."""
+
+    @pytest.mark.parametrize(
+        "config, block, pool",
+        [
+            ({"name": "resnext", "num_blocks": [1, 1], "init_planes": 8, "small_input": True}, "block1-0", "mean"),
+            ({"name": "vision_transformer", "image_size": 32, "patch_size": 8, "num_layers": 2, "num_heads": 2,
+              "hidden_dim": 16, "mlp_dim": 16}, "layer_1", "mean"),
+            ({"name": "vision_transformer", "image_size": 32, "patch_size": 8, "num_layers": 2, "num_heads": 2,
+              "hidden_dim": 16, "mlp_dim": 16}, "layer_1", "class"),
+            ({"name": "mlp", "input_dim": 3072, "output_dim": 10, "hidden_dims": [400]}, "hidden0", None),
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize("classes", [10, 2])
+    def test_it_gives_the_accuracy_of_the_probe(self, config, block, pool, classes, digits):
+        torch.manual_seed(0)
+        net = ck.build_model(config).eval()
+        x, y = digits
+        x, y = (x[:120].flatten(1) if config["name"] == "mlp" else x[:120]), y[:120] % classes
+        found = ck.probe(net, x, y, block, pool=pool, controls=(), repeats=1, **QUIET)
+        head = net.attach_head(block, found.head(block, "told"))
+        held_out = next(StratifiedShuffleSplit(1, test_size=0.33, random_state=0).split(x.flatten(1), y))[1]
+        with torch.no_grad():
+            right = (net(x)["told"] if len(net.get_heads()) > 1 else net(x)).argmax(1) == y
+        assert right[held_out].float().mean().item() == pytest.approx(found.blocks[block].accuracy, abs=1e-6)
+        assert head.unique_id == "told" and not head.is_untrained
+
+    def test_where_there_is_none(self, digits):
+        net = ck.build_model({"name": "resnext", "num_blocks": [1], "init_planes": 8, "small_input": True})
+        found = ck.probe(net, *digits, "block0-0", pool=None, controls=(), limit=60, **QUIET)
+        with pytest.raises(HeadError, match="as they were pooled"):
+            found.head("block0-0")
+        with pytest.raises(BlockError, match="was not probed"):
+            found.head("block0-1")
 
 
 def test_nothing_of_the_model_changes(digits, everything, assert_same):
@@ -117,7 +203,7 @@ class TestWhatIsGiven:
         x, y = digits
         names = [None if i < 40 else "abcdefghij"[label] for i, label in enumerate(y)]
         found = ck.probe(net, x, names, "block1-0", **QUIET)
-        assert found.pictures == 200 and found.controls["random"]["block1-0"].accuracy > 0.2
+        assert found.pictures == 260 and found.controls["random"]["block1-0"].accuracy > 0.2
 
     def test_a_folder(self, net, digits, tmp_path):
         from PIL import Image
@@ -164,13 +250,15 @@ class TestWhatIsGiven:
             ({"test": 1.5}, ConfigError, "test is a share"),
             ({"repeats": 0}, ConfigError, "repeats is"),
             ({"seed": -1}, ConfigError, "seed is"),
+            ({"limit": 1}, ConfigError, "limit is"),
+            ({"limit": 10, "y": [0, 1]}, ShapeError, "300 pictures and 2 labels"),
             ({"batch_size": True}, ConfigError, "batch_size is"),
             ({"blocks": "block9-9"}, BlockError, "block9-9"),
-            ({"y": [0] * 240}, ConfigError, "one class"),
-            ({"y": [0, 1]}, ShapeError, "240 pictures and 2 labels"),
+            ({"y": [0] * 300}, ConfigError, "one class"),
+            ({"y": [0, 1]}, ShapeError, "300 pictures and 2 labels"),
             ({"y": None}, ConfigError, "bring no labels"),
-            ({"y": [0.5] * 240}, ConfigError, "whole numbers or names"),
-            ({"y": ["a", 1] * 120}, ConfigError, "one or the other"),
+            ({"y": [0.5] * 300}, ConfigError, "whole numbers or names"),
+            ({"y": ["a", 1] * 150}, ConfigError, "one or the other"),
         ],
     )
     def test_bad_input(self, net, digits, keys, error, words):

@@ -51,3 +51,13 @@ def test_curves(lite):
     figure = ck.evidence(lite, "cat").faithfulness(steps=4).plot()
     assert [len(axes.lines) for axes in figure.axes] == [2, 2] and picture(figure)
     assert figure.axes[0].get_xlabel() == "% of the picture shown, strongest first"
+
+
+def test_channels_of_what_has_no_places():
+    torch.manual_seed(0)
+    mlp = ck.build_model("mlp", input_dim=12, output_dim=5, hidden_dims=[8])
+    found = ck.evidence(mlp, torch.rand(1, 12), 3, places=False)
+    figure = found.plot()
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == [f"channel {c}" for c, _ in found.made_of()[::-1]] and picture(figure)
+    assert figure.axes[0].get_title(loc="left").startswith("exact: sum of the channels")

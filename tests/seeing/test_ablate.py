@@ -54,6 +54,18 @@ def test_tokens_and_maps_with_the_channels_last():
     assert (seen["x"][..., 2] == 0).all() and seen["x"][..., 3].any()
 
 
+def test_the_most_probable_classes_now(resnet):
+    found = ck.ablate(resnet, X, {"bn1": [3, 5]})
+    for picture in (0, 1):
+        top = found.top(3, picture)
+        now, before = found.after.softmax(1)[picture], found.before.softmax(1)[picture]
+        assert [m.number for m in top] == now.topk(3).indices.tolist() and {m.picture for m in top} == {picture}
+        assert [(m.before, m.after) for m in top] == [(float(before[m.number]), float(now[m.number])) for m in top]
+    assert len(found.top(5000)) == 1000 and found.top(1)[0].label is None
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3))
+    assert ck.ablate(net, X, {"0": [1]}).top() == [], "there are no classes"
+
+
 def test_heads_see_it():
     net = ck.build_model({"name": "resnext", "num_blocks": [1, 1], "init_planes": 8, "small_input": True}).eval()
     net.attach_head("block0-0", "fully_connected", unique_id="a", num_classes=3)

@@ -8,6 +8,7 @@ from torch import nn
 
 import classykit as ck
 from classykit.errors import BlockError, ConfigError
+from classykit.seeing.arithmetic import watch_layer
 from classykit.subject import UNTRAINED
 
 X = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -70,7 +71,67 @@ def test_every_layer_of_others(name):
         assert ck.arithmetic(model, X, path, 1).agrees, path
 
 
+def test_zeros_that_the_layer_puts_around_its_input_are_padding():
+    layer = ck.build_model("efficientnet_lite0").conv_stem  # which pads as TensorFlow does, after the map alone
+    found = ck.arithmetic(layer, X, "model", 3, (15, 15))
+    assert found.agrees and found.padding.tolist() == [[False] * 2 + [True], [False] * 2 + [True], [True] * 3]
+
+
+def test_what_the_model_writes_into_the_input_later():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x):
+            x = x * 1
+            return self.layer(x), x.mul_(0)
+
+    torch.manual_seed(0)
+    found = ck.arithmetic(Net(), X, "layer", 1, (2, 3))
+    assert found.agrees and found.window.abs().sum() > 0
+
+
+def test_any_value_of_one_pass():
+    torch.manual_seed(0)
+    layer = nn.Conv2d(4, 6, 3, groups=2, stride=2, padding=1, dilation=2)
+    passes = []
+    layer.register_forward_hook(lambda *_: passes.append(1))
+    watched = watch_layer(layer, torch.rand(2, 4, 9, 9), "model")
+    assert (watched.channels, watched.sides, watched.output.shape, watched.input.shape) == (
+        6, (4, 4), (6, 4, 4), (4, 9, 9))  # fmt: skip
+    for channel, at in ((0, (0, 0)), (5, (3, 3))):
+        found = watched.arithmetic(channel, at)
+        assert found.agrees and found.value == float(watched.output[(channel, *at)])
+        top, left = watched.corner(at)
+        assert (top, left) == (2 * at[0] - 1, 2 * at[1] - 1) and watched.first_channel(channel) == 2 * (channel // 3)
+        assert watched.centre(at) == (min(top + 2, 8), min(left + 2, 8))
+    assert len(passes) == 1
+
+
+def test_the_largest_products():
+    torch.manual_seed(0)
+    found = ck.arithmetic(nn.Conv2d(3, 4, 3, bias=False), X, "model", 1, (2, 3))
+    largest = found.largest(27)
+    assert sum(product for *_, product in largest) == pytest.approx(found.sum)
+    for cell, window, kernel, product in largest:
+        assert window == float(found.window[cell]) and product == pytest.approx(window * kernel)
+    sizes = [abs(product) for *_, product in largest]
+    assert sizes == sorted(sizes, reverse=True) and len(found.largest(6)) == 6 and found.tolerance == 1e-5
+
+
 class TestWhatFollows:
+    def test_how(self):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU6(), nn.ReLU()).eval()
+        net[1].running_mean.fill_(1.0)
+        net[1].weight.data.fill_(2.0)
+        found = ck.arithmetic(net, X, "0", 1, (2, 3))
+        scale = 2 / (1 + net[1].eps) ** 0.5
+        assert [step.how for step in found.follows] == [
+            f"× {scale:.3g} − {scale:.3g}", "between 0 and 6", "at least 0"]  # fmt: skip
+        assert found.follows[0].value == pytest.approx(found.value * scale - scale, abs=1e-5)
+
     @pytest.fixture
     def resnet(self):
         torch.manual_seed(0)

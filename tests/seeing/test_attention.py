@@ -1,6 +1,8 @@
 """classykit.attention: weights of every kind of attention there is, verified, on their grid."""
 
+import gc
 import json
+import weakref
 
 import pytest
 import torch
@@ -277,9 +279,41 @@ class TestOnTheGrid:
         with pytest.raises(ConfigError, match=r"within 4 × 4 patches, or the number of one of the 1 tokens before"):
             layer.on_grid(0, query)
 
+    @pytest.mark.parametrize("name", ["features.1.0.attn", "features.1.1.attn", "features.5.3.attn"])
+    def test_windows_lie_where_the_layer_has_them(self, name):
+        """Shifted or not: weights × values of a place's map give what the layer gives there."""
+        torch.manual_seed(0)
+        model, x = torchvision("swin_t"), torch.rand(2, 3, 224, 224)
+        layer, attends = ck.attention(model, x).layer(name), model.get_submodule(name)
+        seen = {}
+        hook = attends.register_forward_hook(lambda _, given, gave: seen.update(given=given[0], gave=gave))
+        with torch.no_grad():
+            model(x)
+            hook.remove()
+            weight, bias = (p.chunk(3)[2] for p in (attends.qkv.weight, attends.qkv.bias))
+            values = nn.functional.linear(seen["given"], weight, bias)  # (N, H, W, C)
+            rows, columns = layer.map_grid
+            assert seen["given"].shape[1:3] == (rows, columns) and layer.query_map == layer.map_grid
+            for place in ((0, 0), (3, 5), (rows - 1, columns - 1), (rows // 2, 2)):
+                shares = layer.on_grid(1, place)  # (heads, rows, columns)
+                assert (shares > 0).sum() <= 49 * layer.heads and shares.sum((1, 2)).allclose(torch.ones(layer.heads))
+                mean = torch.einsum("hij,ijhd->hd", shares, values[1].unflatten(-1, (layer.heads, -1)))
+                torch.testing.assert_close(attends.proj(mean.flatten()), seen["gave"][1][place], atol=1e-5, rtol=1e-4)
+        assert layer.shift == ((0, 0) if name.endswith("0.attn") else (3, 3))
+
+    def test_windows_that_are_spread(self):
+        layer = ck.attention(torchvision("maxvit_t"), torch.rand(1, 3, 224, 224)).layer(1)
+        assert layer.kind == "spread windows" and layer.places.shape == (64, 49)
+        rows, columns = (layer.on_grid(0, (9, 10))[0] > 0).nonzero().T
+        assert set(rows.tolist()) == set(range(1, 56, 8)) and set(columns.tolist()) == set(range(2, 56, 8))
+
+    def test_windows_are_drawn(self):
+        found = ck.attention(torchvision("swin_t"), torch.rand(1, 3, 224, 224))
+        assert "patch (3, 50)" in str(found.plot(layer=1, query=(3, 50)).axes[0].get_title())
+
     def test_no_grid(self):
-        with pytest.raises(ConfigError, match="within windows"):
-            ck.attention(torchvision("swin_t"), torch.rand(1, 3, 224, 224)).layer(0).on_grid(0)
+        with pytest.raises(ConfigError, match="lie on no grid"):
+            ck.attention(Attends(), torch.rand(2, 5, 8)).layer(0).on_grid(0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
@@ -304,3 +338,23 @@ def test_what_does_not_run():
         ck.attention(ck.build_model("vit_b_16", device="meta"), X)
     with pytest.raises(ConfigError, match="what is one of"):
         ck.attention(ours(), X).plot("nothing")
+
+
+def test_rollout_layer_by_layer():
+    found = ck.attention(ours(num_layers=3), X)
+    through = found.rollouts()
+    assert list(through) == list(found) and torch.equal(through["layer_2"], found.rollout())
+    torch.testing.assert_close(through["layer_0"], 0.5 * found["layer_0"].mean(1) + 0.5 * torch.eye(17))
+    less = ck.attention(ours(num_layers=3), X, layers=["layer_0", "layer_1"])
+    assert less.rollout().shape == through["layer_1"].shape
+    for rolled in through.values():
+        torch.testing.assert_close(rolled.sum(-1), torch.ones(2, 17))
+
+
+def test_what_was_seen_keeps_no_model_alive():
+    model = ours()
+    alive = weakref.ref(model)
+    found = ck.attention(model, X)
+    del model
+    gc.collect()
+    assert alive() is None and found.picture().shape == (64, 64, 3)

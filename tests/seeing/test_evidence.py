@@ -27,6 +27,8 @@ def adds_up(found):
     for block in exact:
         torch.testing.assert_close(
             found.maps[block].flatten(1).mean(1) + found.biases[block], found.score, atol=1e-4, rtol=1e-4)  # fmt: skip
+        torch.testing.assert_close(
+            found.channels[block].sum(1) + found.biases[block], found.score, atol=1e-4, rtol=1e-4)  # fmt: skip
     return exact
 
 
@@ -101,6 +103,18 @@ def test_grad_cam_by_hand():
         wanted = (slope.mean((2, 3), keepdim=True) * features[block]).sum(1)
         torch.testing.assert_close(found.maps[block], wanted.detach())
     assert found.method == "Grad-CAM" and not any(found.exact.values())
+
+
+def test_what_each_channel_adds():
+    net = torchvision("resnet18")
+    found = ck.evidence(net, X, 3, blocks="all")
+    features = ck.capture(net, X, "layer4.1")["layer4.1"].mean((2, 3))
+    torch.testing.assert_close(found.channels["layer4.1"], features * net.fc.weight[3].detach(), atol=1e-4, rtol=1e-4)
+    assert found.channels.keys() == found.maps.keys()
+    for block, of in found.channels.items():
+        assert len(of) == 2
+        if not found.exact[block]:
+            torch.testing.assert_close(of.sum(1), found.maps[block].flatten(1).sum(1), atol=1e-3, rtol=1e-3)
 
 
 def test_all_in_one_pass_is_as_one_by_one():
@@ -189,3 +203,70 @@ def test_no_scores_and_no_places():
     mlp = ck.build_model("mlp", input_dim=12, output_dim=5, hidden_dims=[8])
     with pytest.raises(BlockError, match=r"has places.*no map to put on the picture"):
         ck.evidence(mlp, torch.rand(2, 12))
+
+
+class TestOneClassMinusAnother:
+    def test_the_difference_adds_up(self):
+        lite = ck.load_pretrained("efficientnet_lite0")
+        cat, tiger = (ck.evidence(lite, "cat", c, blocks="all") for c in ("Egyptian cat", "tiger cat"))
+        found = ck.evidence(lite, "cat", "Egyptian cat", minus="tiger cat", blocks="all")
+        torch.testing.assert_close(found.score, cat.score - tiger.score, atol=1e-4, rtol=1e-4)
+        assert found.of_class() == "Egyptian cat minus tiger cat" and adds_up(found) == ["trunk_output"]
+        for block in ("block4-2", "trunk_output"):
+            torch.testing.assert_close(found.maps[block], cat.maps[block] - tiger.maps[block], atol=1e-3, rtol=1e-3)
+
+    def test_the_runner_up(self):
+        model = torchvision("resnet18")
+        found = ck.evidence(model, X, minus="runner-up")
+        best = model(X).topk(2).indices
+        assert found.target == best[:, 0].tolist() and found.minus == best[:, 1].tolist() and adds_up(found)
+        assert torch.equal(found.scores, model(X))
+        other = ck.evidence(model, X, best[:, 1].tolist(), minus="runner-up")
+        assert other.minus == best[:, 0].tolist(), "of another class it is the best one"
+
+    @pytest.mark.parametrize(
+        "ask, words",
+        [
+            (dict(target=3, minus=3), "the same class is nothing"),
+            (dict(target=3, minus=1000), "no class 1000"),
+            (dict(target=3, minus=2, method="LayerCAM"), "minus goes with"),
+        ],
+    )
+    def test_bad_input(self, ask, words):
+        with pytest.raises(ConfigError, match=words):
+            ck.evidence(torchvision("resnet18"), X, **ask)
+
+
+class TestWhatHasNoPlaces:
+    def test_channels_and_bias_are_the_score_of_an_mlp(self, everything, assert_same):
+        torch.manual_seed(0)
+        mlp, x = ck.build_model("mlp", input_dim=12, output_dim=5, hidden_dims=[8, 6]), torch.rand(2, 12)
+        before = everything(mlp)
+        found = ck.evidence(mlp, x, 3, places=False, blocks="all")
+        assert_same(before, everything(mlp))
+        assert found.exact == {"hidden0": False, "hidden1": True}, "and not what gives the scores themselves"
+        assert adds_up(found) == ["hidden1"] and not found.has_places("hidden1")
+        torch.testing.assert_close(found.channels["hidden1"].sum(1) + found.bias, found.score)
+        torch.testing.assert_close(found.bias, mlp.state_dict()[list(mlp.state_dict())[-1]][[3, 3]])
+
+    def test_a_class_token_after_the_last_map(self):
+        vit = ck.build_model("vision_transformer", image_size=64, patch_size=16, num_layers=2, num_heads=2,
+                             hidden_dim=16, mlp_dim=16)  # fmt: skip
+        vit.attach_head("trunk_output", "linear_probe", unique_id="mine", num_classes=4)
+        found = ck.evidence(vit, X, 3, places=False, blocks="all")
+        assert found.maps["layer_0"].shape == (2, 4, 4) and not found.has_places("trunk_output")
+        assert adds_up(found) == ["trunk_output"]
+
+    def test_vectors_do_not_count_unless_asked_for(self):
+        lite = ck.build_model("efficientnet_lite0")
+        assert list(ck.evidence(lite, X, 3, blocks="all").maps)[-1] == "trunk_output"
+        assert list(ck.evidence(lite, X, 3, places=False, blocks="all").maps)[-1] == "trunk_output"
+
+
+def test_what_it_is_made_of():
+    found = ck.evidence(ck.load_pretrained("efficientnet_lite0"), "cat", "tabby", blocks="all")
+    parts, shares = found.made_of(), found.channels["trunk_output"][0]
+    assert [c for c, _ in parts[:6]] == shares.topk(6).indices.tolist() and parts[0][1] == shares.max().item()
+    assert [c for c, _ in parts[6:]] == (-shares).topk(3).indices.tolist()
+    assert (shares.sum() + found.bias - found.score).abs() < 1e-4
+    assert len(found.made_of("stem", most=2, least=0)) <= 2

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from classykit.errors import ConfigError, ShapeError
-from classykit.seeing.feature_maps import feature_maps
+from classykit.seeing.feature_maps import ORDERS, channel_order, feature_maps
 
 
 @pytest.fixture
@@ -21,6 +21,27 @@ def test_orders(order, channels, ramp):
     got = feature_maps(ramp, order)
     assert got.channels == channels and torch.equal(got.maps, ramp[0][channels])
     assert (got.total, got.kind) == (4, "map2d")
+
+
+@pytest.mark.parametrize("order", [*ORDERS, torch.tensor([[0.0, 1], [2, 3]]), torch.tensor([1.0, 3, 0, 2])])
+def test_the_order_of_all_channels_is_that_of_the_maps(order, ramp):
+    assert channel_order(ramp, order) == feature_maps(ramp, order, count=None).channels
+
+
+def test_by_a_number_for_each_channel(ramp):
+    assert feature_maps(ramp, torch.tensor([0.1, -2, 0.3, 5])).channels == [3, 2, 0, 1]
+    assert feature_maps(ramp, torch.tensor([1, 1, 7, 1])).channels == [2, 0, 1, 3], "of the same number the first"
+    nan = torch.tensor([float("nan"), 1, -1, float("nan")])
+    assert feature_maps(ramp, nan).channels == [1, 0, 3, 2], "what is no number counts as 0"
+    tokens = torch.rand(1, 10, 3)
+    assert channel_order(tokens, torch.tensor([0.0, 2, 1])) == [1, 2, 0]
+
+
+@pytest.mark.parametrize("order", [torch.rand(3), torch.rand(5), torch.rand(4, 1, 1, 2), torch.tensor(1.0), None, 3])
+def test_what_is_no_order(order, ramp):
+    for act in (feature_maps, channel_order):
+        with pytest.raises(ConfigError, match=r"order is one of 'variance'.*each of the 4 channels"):
+            act(ramp, order)
 
 
 def test_scales(ramp):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import classykit as ck
 from classykit.errors import ConfigError, ShapeError
+from classykit.seeing.feature_pca import token_likeness
 
 MAPS = torch.randn(3, 16, 6, 5, generator=torch.Generator().manual_seed(0))
 
@@ -93,3 +94,21 @@ def test_the_foreground_first():
 def test_bad_input(features, keys, kind, words):
     with pytest.raises(kind, match=words):
         ck.feature_pca(features, **keys)
+
+
+class TestLikeness:
+    def test_it_is_the_cosine(self):
+        found = token_likeness(MAPS)
+        flat = MAPS.flatten(2)
+        assert found.shape == (3, 30, 30)
+        for i, j in ((0, 0), (3, 17), (29, 1)):
+            wanted = torch.cosine_similarity(flat[:, :, i], flat[:, :, j])
+            torch.testing.assert_close(found[:, i, j], wanted)
+
+    def test_tokens_without_those_before_them(self):
+        tokens = torch.cat([torch.zeros(3, 1, 16), MAPS.flatten(2).transpose(1, 2)], 1)
+        torch.testing.assert_close(token_likeness(tokens, grid=(6, 5)), token_likeness(MAPS))
+
+    def test_features_without_places(self):
+        with pytest.raises(ShapeError, match="with places"):
+            token_likeness(torch.rand(2, 16))

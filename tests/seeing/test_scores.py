@@ -6,7 +6,7 @@ from torch import nn
 
 import classykit as ck
 from classykit.errors import ConfigError, HeadError, ShapeError
-from classykit.seeing.scores import as_scores, chosen_scores, class_numbers, score_paths
+from classykit.seeing.scores import as_scores, chosen_scores, class_numbers, classifies, rivals, score_paths
 
 
 def chosen(model, x, head=None):
@@ -95,3 +95,17 @@ class TestClasses:
     def test_without_names(self):
         with pytest.raises(ConfigError, match="have no names here"):
             class_numbers("dog", self.scores, nn.Linear(2, 3))
+
+    def test_rivals(self, model):
+        assert rivals("runner-up", [1, 0], self.scores, model) == [2, 2]
+        assert rivals("runner-up", [0, 2], self.scores, model) == [1, 0]
+        assert rivals("dog", [1, 0], self.scores, model) == [2, 2]
+        with pytest.raises(ConfigError, match="the same class is nothing"):
+            rivals("dog", [1, 2], self.scores, model)
+        with pytest.raises(ConfigError, match="no runner-up"):
+            rivals("runner-up", [0, 0], self.scores[:, :1], model)
+
+
+def test_classifies():
+    assert classifies(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, 7)), 7)
+    assert not classifies(nn.Sequential(nn.Linear(4, 7), nn.ReLU()), 7) and not classifies(nn.Linear(4, 7), 4)

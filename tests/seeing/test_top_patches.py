@@ -55,6 +55,13 @@ def test_they_are_cut_by_the_field(found):
     assert crop.shape == (*(b.stop - b.start for b in patches[0].box), 3) and 0 <= crop.min() <= crop.max() <= 1
 
 
+def test_without_weights_patches_are_the_same(found):
+    light = found.without_weights()
+    assert not list(light.model.parameters()) and light.patches == found.patches
+    for patch in found.patches[0]:
+        assert (light.crop(patch) == found.crop(patch)).all()
+
+
 def test_a_thousand_need_no_more_than_ten(lite, monkeypatch):
     """However many there are: a batch at a time, and k places of each channel."""
     held = []

@@ -12,7 +12,8 @@ MODULE, STYLE = str(explorer.Explorer._esm), str(explorer.Explorer._css)
 def test_the_parts_are_in_it_each_by_its_name():
     assert MODULE.count("export default { render };") == 1 and MODULE.rstrip().endswith("export default { render };")
     for part in explorer._PARTS:
-        assert f"const {part} = (() => {{" in MODULE and (f"{part}.render({{" in MODULE or f": {part},\n" in MODULE)
+        assert f"const {part} = (() => {{" in MODULE
+        assert re.search(rf"\b{part}\.render\(|: {part},\n", MODULE), f"nothing draws {part}"
     assert not re.search(r"^\s*import\b|\bimport\(", MODULE, re.MULTILINE)
 
 

@@ -43,6 +43,12 @@ STEM, LAST = "stem-path0", "pathway0-stage4-block1"  # 16 and 2 time steps
 HOSTILE = '<img src=x onerror="alert(1)">'
 
 
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch):
+    """A click has been answered when `send` returns, also where a browser test before has left an event loop."""
+    monkeypatch.setattr("classykit.widgets.worker._is_served", lambda: False)
+
+
 @pytest.fixture
 def app():
     return ck.explore(copy.deepcopy(SMALL), image="grace_hopper")
@@ -235,6 +241,69 @@ class TestHeads:
         with pytest.raises(HeadError, match="no head 'cls'"):
             app.remove_head("cls")
 
+    def test_edited_moved_and_renamed_each_a_step(self, app):
+        app.attach_head("block3-1", "fully_connected", unique_id="cls", num_classes=10)
+        app.edit_head("cls", num_classes=4, activation="silu")
+        app.move_head("cls", "block1-0")
+        app.rename_head("cls", "mine")
+        head = {"name": "fully_connected", "unique_id": "mine", "in_plane": 8, "num_classes": 4, "activation": "silu"}
+        assert app.config["heads"] == [{**head, "fork_block": "block1-0"}] and app.status == "Head cls renamed to mine."
+        assert app.history[2:] == [
+            "Head cls: num_classes = 4, activation = silu", "Head cls moved to block1-0",
+            "Head cls renamed to mine"]  # fmt: skip
+        for _ in range(3):
+            app.undo()
+        assert app.config["heads"][0]["num_classes"] == 10 and app.config["heads"][0]["fork_block"] == "block3-1"
+        app.redo()
+        assert app.config["heads"][0]["num_classes"] == 4
+
+    def test_the_same_from_the_page(self, app):
+        app.selected_block = "block1-0"
+        keys = {"conv_planes": "8", "zero_init_bias": True}
+        send(app, type="attach", head="fully_connected", num_classes="3", keys=keys)
+        head = app.config["heads"][0]
+        assert (head["conv_planes"], head["zero_init_bias"]) == (8, True)
+        send(app, type="edit_head", id="fully_connected", key="activation", value="'silu'")
+        send(app, type="edit_head", id="fully_connected", key="num_classes", value=5)
+        send(app, type="move_head", id="fully_connected", block="block2-0")
+        send(app, type="rename_head", id="fully_connected", name=" mine ")
+        (head,) = app.config["heads"]
+        assert (head["unique_id"], head["activation"], head["num_classes"], head["fork_block"]) == (
+            "mine", "silu", 5, "block2-0")  # fmt: skip
+        steps = len(app.history)
+        send(app, type="edit_head", id="mine", key="num_classes", value="5")
+        assert len(app.history) == steps, "what is so already is no step"
+
+    @pytest.mark.parametrize("message, words", [
+        ({"type": "edit_head", "id": "cls", "key": "num_classes", "value": "many"}, "num_classes takes"),
+        ({"type": "edit_head", "id": "cls", "key": "num_classes", "value": -1}, "num_classes"),
+        ({"type": "edit_head", "id": "gone", "key": "num_classes", "value": 1}, "no head 'gone'"),
+        ({"type": "move_head", "id": "cls", "block": "nowhere"}, "nowhere"),
+        ({"type": "rename_head", "id": "cls", "name": "  "}, "name is a text"),
+        ({"type": "rename_head", "id": "cls", "name": "other"}, "already has a head 'other'"),
+        ({"type": "attach", "head": "fully_connected", "num_classes": "3", "keys": {"conv_planes": "x"}},
+         "conv_planes"),
+    ])  # fmt: skip
+    def test_a_change_that_makes_no_sense_is_said(self, message, words, app):
+        app.attach_head("block1-0", "fully_connected", unique_id="cls", num_classes=3)
+        app.attach_head("block1-0", "linear_probe", unique_id="other", num_classes=2)
+        before = look(app)
+        send(app, **message)
+        assert words in app.error and look(app) == before
+
+    def test_what_a_changed_head_gave_is_no_longer_shown(self, app):
+        app.attach_head("block1-0", "fully_connected", unique_id="cls", num_classes=3)
+        app.attach_head("block1-0", "linear_probe", unique_id="other", num_classes=2)
+        app.run()
+        assert all(head["bars"] for head in app.heads["attached"])
+        app.move_head("cls", "block1-1")
+        bars = {head["id"]: bool(head["bars"]) for head in app.heads["attached"]}
+        assert bars == {"cls": False, "other": True}
+        with torch.no_grad():
+            app._scene.subject.head_with_weights("cls").fc.weight.add_(1)
+        app.move_head("cls", "block3-0")
+        assert app.status == "Head cls moved to block3-0. It starts untrained: its weights would not fit."
+
     def test_attach_and_remove_in_the_app(self, app):
         app.selected_block = "block0-0"
         send(app, type="attach", head="fully_connected", num_classes=" 7 ", unique_id="")
@@ -371,6 +440,14 @@ class TestRunning:
         before = look(app)
         send(app, [data] if data else [], type="upload", name="x.png")
         assert app.error and "should not have happened" not in app.error and look(app) == before
+        assert app.error.startswith("x.png is no picture: it is")
+
+    def test_a_picture_where_none_is_taken(self):
+        app = ck.explore({"name": "mlp", "input_dim": 64, "output_dim": 3, "hidden_dims": [4]}, image="coffee")
+        buffer = io.BytesIO()
+        Image.new("RGB", (20, 10)).save(buffer, "PNG")
+        send(app, [buffer.getvalue()], type="upload", name="mine.png")
+        assert app.error == "mlp takes no pictures: mine.png is not used." and app.image == "coffee"
 
     def test_an_upload(self, app):
         buffer = io.BytesIO()
@@ -507,7 +584,7 @@ class TestHistory:
         module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU()))
         app = ck.explore(module, image="cat")
         send(app, type="choose", name="resnet18")
-        assert app.bar_state["groups"][0] == {"family": "yours", "models": ["Sequential, yours"]}
+        assert app.models[0]["name"] == "Sequential, yours" and app.models[0]["mark"] == "your module"
         send(app, type="choose", name="Sequential, yours")
         assert app.inspection.name == "Sequential" and app.run().output.shape[1] == 8
         app.undo()
@@ -537,6 +614,32 @@ class TestHistory:
         assert look(app) == before and app.steps == steps
 
 
+class TestBudget:
+    def test_limits_from_either_side_stay_with_the_app(self, app):
+        seen = []
+        app.observe(lambda change: seen.append(change["new"]["params"]), "budget")
+        app.set_budget(params="25M", memory="2 GB", batch=8)
+        send(app, type="budget", limits={"macs": "100M"})
+        assert app.budget == {
+            "params": 25 * 10**6, "macs": 10**8, "memory": 2 * 10**9, "batch": 8, "mode": "inference"}  # fmt: skip
+        app.choose("resnet50")
+        totals = {total["id"]: total for total in app.bar_state["totals"]}
+        assert totals["macs"]["share"] > 1 > totals["params"]["share"]
+        assert totals["memory"]["label"] == "inference, batch 8"
+        send(app, type="budget", limits={"macs": "", "params": None})
+        assert app.budget["macs"] is app.budget["params"] is None and app.budget["batch"] == 8
+        assert seen == [25 * 10**6, 25 * 10**6, None] and "budget" not in app.config
+
+    @pytest.mark.parametrize("limits", [{"params": "lots"}, {"batch": 0}, {"mode": "x"}, {"weights": "1M"}])
+    def test_nonsense_is_said_and_changes_nothing(self, limits, app):
+        before = app.budget
+        send(app, type="budget", limits=limits)
+        assert app.error and app.budget == before
+        with pytest.raises(ConfigError):
+            app.budget = limits
+        assert app.budget == before
+
+
 class TestDesign:
     """Keys are turned from Python and from the page; what cannot be built leaves the last model."""
 
@@ -561,7 +664,7 @@ class TestDesign:
         send(app, type="key", key="init_planes", value="0", done=True)
         refused = next(key["refused"] for key in app.design["keys"] if key["name"] == "init_planes")
         assert (refused["typed"], refused["nearest"]) == ("0", ["1"]) and "greater than 0" in refused["reason"]
-        assert app.config == before and app.error == "" and app.status.endswith("the last model that could.")
+        assert app.config == before and app.error == "" and app.status.endswith("model that could: init_planes = 4.")
         send(app, type="key", key="init_planes", value="1", done=True)
         assert app.config["init_planes"] == 1 and not any(key["refused"] for key in app.design["keys"])
 
@@ -718,11 +821,34 @@ class TestModulesOfTheUsers:
 def test_a_model_that_takes_no_pictures_is_inspected_and_says_so(config, takes):
     app = ck.explore(config, image="grace_hopper")
     assert f"takes inputs of {takes}, not pictures or clips" in app.view_state["hint"]
+    assert not app.source["runs"] and not app.source["uploads"] and app.source["takes"] == takes
+    wanted = app.view_state["hint"].split("it runs on that: ")[1].removesuffix(".")
+    names = {"ck": ck, "torch": torch, "model": ck.build_model(config)}
+    again = eval(wanted, names)
     assert "preprocess" not in app.to_code() and app.frames == []
     exec(app.to_code(), scope := {})
     assert scope["model"].config == app.config
     send(app, type="run")
     assert "input_shape" in app.error and app.status == "" and not app.busy
+    assert again.source["runs"] and again.run().output is not None and again.error == ""
+
+
+def test_the_unit_goes_with_the_picture_and_is_said(app):
+    app.attach_head("block3-1", "fully_connected", "cls", num_classes=3)
+    app.run()
+    send(app, type="features_unit", channel=2, row=1, column=1)
+    send(app, type="features_off", on=True, to="zero")
+    assert "channel 2 of block1-0 is switched off" in app.status and "ck.ablate(model, x" in app.to_code()
+    rows = app.pane["unit"]["without"]["rows"]
+    send(app, type="image", name="coffee")
+    assert app.status.endswith("Channel 2 of block1-0 is switched off.") and app.pane["unit"]["without"]["rows"] != rows
+    send(app, type="save", file="view.png")
+    assert app.error == ""
+    app.tab = "blocks"
+    assert "ck.ablate" not in app.to_code() and app._scene.channel == 2
+    app.selected_block = "block2-0"
+    app.tab = "features"
+    assert app.pane["unit"] is None and app._scene.ablated == {}
     head = app.attach_head(app.selected_block, "linear_probe", num_classes=2)
     assert app.inspection[head].is_head
 
@@ -1052,3 +1178,40 @@ class TestClosing:
             ck.explore("no such model")
         gc.collect()
         assert capsys.readouterr().err == ""
+
+
+class TestComparing:
+    def test_with_others_from_python(self, app):
+        app.compare_with("resnet34", {"name": "resnet50", "init_planes": 4})
+        assert app.tab == app.pane["tab"] == "compare" and "ck.compare([model, " in app.to_code()
+        assert [m["name"] for m in app.pane["models"]] == ["resnet18", "resnet34", "resnet50"]
+        with pytest.raises(UnknownNameError):
+            app.compare_with("no such model")
+        assert len(app.pane["models"]) == 3
+        app.compare_with()
+        assert len(app.pane["models"]) == 1
+
+    def test_a_message_that_makes_no_sense_changes_nothing(self, app):
+        app.tab = "compare"
+        send(app, type="compare_add", model="resnet34")
+        before = copy.deepcopy(app.pane)
+        for message in ({"type": "compare_add", "model": "resnet34"}, {"type": "compare_remove", "at": 7},
+                        {"type": "compare_part", "part": ""}, {"type": "compare_block", "at": 1, "block": "x"},
+                        {"type": "compare_add"}):  # fmt: skip
+            send(app, **message)
+            assert app.error and app.pane == before
+        send(app, type="compare_remove", at=1)
+        assert app.error == "" and len(app.pane["models"]) == 1
+
+    def test_another_model_on_the_screen_keeps_the_others(self, app):
+        app.compare_with("resnet34")
+        send(app, type="choose", name="resnet50")
+        assert [m["name"] for m in app.pane["models"]] == ["resnet50", "resnet34"]
+
+    def test_closed_the_app_holds_no_weights_of_the_others(self, app):
+        app.compare_with({"name": "resnet50", "init_planes": 4})
+        send(app, type="compare_run")
+        assert app.error == "" and app.pane["ran"] and app.pane_pixels
+        other = app._panes["compare"].others[0]
+        app.close()
+        assert next(other.subject.model.parameters()).device.type == "meta"

@@ -11,6 +11,8 @@ from PIL import Image
 from torch import nn
 
 import classykit as ck
+from classykit import formats
+from classykit.exploring.budget import Budget, Peak
 from classykit.exploring.explored import Explored
 from classykit.exploring.scene import Scene
 from classykit.heads import build_head, list_heads
@@ -30,12 +32,12 @@ def scene(light_configs):
     return scene
 
 
-def test_the_picker_offers_what_needs_no_further_keys():
-    groups = {g["family"]: g["models"] for g in present.model_groups()}
-    assert list(groups) == sorted(groups)
-    offered = [m for models in groups.values() for m in models]
-    assert {"resnet18", "efficientnet_lite0", "vit_h_14"} <= set(offered)
-    assert not {"resnext", "resnet", "efficientnet", "mlp", "vision_transformer"} & set(offered)
+def test_the_picker_has_ones_own_first_and_figures_in_words():
+    rows = present.models({"Sequential, yours": Explored(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 8, 3)))})
+    assert rows[0]["name"] == "Sequential, yours" and rows[0]["mark"] == "your module"
+    clip = next(row for row in rows if row["name"] == "r3d_18")
+    assert (clip["params_text"], clip["macs_text"], clip["input"]) == ("33.2 M", "40.7 G", "16 × 112 px")
+    assert clip["kinds"] == ["video"] and len(str(rows)) < 20_000
 
 
 def test_the_bar():
@@ -46,6 +48,23 @@ def test_the_bar():
     assert [t["value"] for t in state["totals"]] == ["23.5 M", "4.09 G", "94.0 MB"]
     scene.last = Run(None, 0.0312, 1, None, 1)
     assert present.bar(scene)["totals"][-1] == {"value": "31 ms", "label": "last run"}
+    assert state["side"] is None and present.bar(scene_of("vit_h_14"))["side"]["options"] == [
+        {"id": str(n), "label": f"{n} px"} for n in (112, 224, 448)
+    ]
+
+
+def test_a_budget_is_measured_with_the_classifier_told_apart():
+    scene = scene_of("efficientnet_lite0")
+    budget = Budget.read({"params": "12M", "macs": "300M", "memory": "1 GB", "batch": 32, "mode": "training"})
+    params, macs, memory = present.totals(scene, budget, Peak())
+    assert (params["value"], params["limit"], params["trunk"]) == ("4.65 M", "12 M", "3.37 M")
+    assert params["words"] == "trunk 3.37 M + classifier 1.28 M" and 0 < params["trunk_share"] < params["share"] < 1
+    assert macs["share"] > 1 and macs["limit"] == "300 M"
+    assert memory["label"] == "training, batch 32" and memory["share"] > 1 and "estimated" in memory["words"]
+    plain = present.totals(scene, Budget(), Peak())
+    assert [t["limit"] for t in plain] == ["", "", ""] and [t["share"] for t in plain] == [None] * 3
+    assert plain[2]["label"] == "weights" and plain[2]["id"] == "memory"
+    assert present.totals(scene_of("resnet50"), Budget(), Peak())[0]["trunk"] == "", "a trunk alone"
 
 
 def test_the_map(scene):
@@ -61,6 +80,37 @@ def test_the_map(scene):
     assert state["input"] == "3 × 224²" and state["color_by"] == "macs"
 
 
+def test_what_the_map_may_draw(scene):
+    state = present.block_map(scene)
+    assert [m["id"] for m in state["colors"]] == ["macs", "params", "activations", "time", "field"]
+    assert [m["id"] for m in state["sizes"]] == ["resolution", "field", "macs", "params", "activations", "time"]
+    sees = scene.inspection["block1-0"].receptive_field.size[0]
+    block = state["blocks"][2]
+    assert block["shares"]["field"] == sees / 224 and block["values"]["field"] == f"{sees} px"
+    assert not any("time" in b["shares"] or "knows" in b["shares"] for b in state["blocks"])
+    scene.knows = {"block1-0": 0.5}
+    state = present.block_map(scene)
+    assert state["colors"][-1] == {"id": "knows", "label": "what it knows", "ends": True}
+    assert [b["values"].get("knows") for b in state["blocks"]] == [None, None, "50 %", None]
+
+
+@pytest.mark.parametrize("model, block, text", [
+    ("vit_b_32", "layer_1", "all"), ("r3d_18", "stem-path0", "7 px"),
+    ({"name": "mlp", "input_dim": 4, "output_dim": 2, "hidden_dims": [3]}, "hidden0", None),
+])  # fmt: skip
+def test_the_receptive_field_on_the_map(model, block, text):
+    state = present.block_map(scene_of(model))
+    assert {b["name"]: b["values"].get("field") for b in state["blocks"]}[block] == text
+
+
+def test_repeats_and_labels_on_the_map():
+    blocks = {b["name"]: b for b in present.block_map(scene_of("regnet_y_1.6gf"))["blocks"]}
+    assert blocks["block3-1"]["run"] == blocks["block3-16"]["run"] == "block3" and blocks["block3-0"]["run"] == ""
+    swin = pytest.importorskip("timm").create_model("swin_tiny_patch4_window7_224")
+    labels = [b["label"] for b in present.block_map(scene_of(swin))["blocks"]]
+    assert len(set(labels)) == len(labels) and {"1.downsample", "2.downsample", "3.downsample"} < set(labels)
+
+
 @pytest.mark.parametrize("family, kinds", [("VisionTransformer", {"map", "tokens", "vector"}), ("MLP", {"vector"})])
 def test_the_map_of_other_kinds(family, kinds, light_configs):
     state = present.block_map(scene_of(light_configs[family]))
@@ -70,7 +120,7 @@ def test_the_map_of_other_kinds(family, kinds, light_configs):
 
 def test_the_panel(scene):
     state, i = present.panel(scene), scene.inspection
-    assert (state["input"], state["output"], state["stride"]) == ("32×56×56", "64×28×28", "stride 8")
+    assert (state["input"], state["output"], state["stride"]) == ("32×56×56", "64×28×28", "stride 2 · 1/8 of the input")
     assert [r["label"] for r in state["rows"]] == ["parameters", "MACs", "activations"]
     assert state["rows"][0]["share"] == i["block1-0"].params / i.params
     assert state["attached"] == [
@@ -78,6 +128,16 @@ def test_the_panel(scene):
     ]
     scene.choose("block0-0")
     assert present.panel(scene)["attached"][0]["here"] is False
+    assert present.panel(scene)["stride"] == "stride 1 · 1/4 of the input"
+
+
+def test_activations_are_bytes_everywhere(scene):
+    of_block = scene.inspection["block1-0"]
+    row = present.panel(scene)["rows"][-1]
+    block = present.block_map(scene)["blocks"][2]
+    share = of_block.activation_bytes / scene.inspection.activation_bytes
+    assert row["value"] == block["values"]["activations"] == formats.size(of_block.activation_bytes)
+    assert row["share"] == block["shares"]["activations"] == share
 
 
 def test_the_pictures_are_what_the_model_sees(light_configs):
@@ -109,12 +169,6 @@ def test_heads_that_fit_come_first_the_others_say_why_not(family, block, light_c
         else:
             with pytest.raises(ck.errors.HeadError):
                 model.attach_head(block, c["name"], **keys)
-
-
-def test_the_table(scene):
-    table = present.table(scene.inspection)
-    assert [r[0] for r in table["rows"]] == ["initial_block", "block0-0", "block1-0", "block1-1", "cls"]
-    assert {len(r) for r in table["rows"]} == {len(table["columns"])}
 
 
 def test_pixels_are_the_maps(scene):

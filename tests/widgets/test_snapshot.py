@@ -8,6 +8,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+import torch
+from matplotlib import colormaps
 from PIL import Image
 
 import classykit as ck
@@ -37,8 +39,7 @@ def test_it_is_plain_html_without_scripts(ran):
     scene.subject.attach_head("block2-0", "linear_probe", HOSTILE, {"num_classes": 3})
     if ran:
         scene.run()
-    page = snapshot.page(scene)
-    for text in (snapshot.snapshot(scene), page):
+    for text in (snapshot.snapshot(scene), snapshot.snapshot(scene, alone=True)):
         tags = []
         parser = html.parser.HTMLParser()
         parser.handle_starttag = lambda tag, attrs, tags=tags: tags.append((tag, dict(attrs)))
@@ -48,18 +49,39 @@ def test_it_is_plain_html_without_scripts(ran):
         assert not re.search(r"https?://", text)
         sources = [a["src"] for tag, a in tags if tag == "img"]
         drawing = sources.pop(0).removeprefix("data:image/svg+xml;base64,")
+        words = [e.text for e in ElementTree.fromstring(base64.b64decode(drawing)).iter() if e.tag.endswith("}text")]
+        assert {"56 × 56", "0-1", "3-0"} <= set(words)
         names = [e.tag.rsplit("}")[-1] for e in ElementTree.fromstring(base64.b64decode(drawing)).iter()]
         assert names.count("rect") == len(scene.inspection.blocks) - 1 and "script" not in names
-        assert all(source.startswith("data:image/png") for source in sources)
-    assert ("data:image/png" in page) == ran
+        assert all(source.startswith("data:image/png") for source in sources) and bool(sources) == ran
 
 
-def test_a_saved_notebook_says_the_same_each_time():
+def test_a_saved_notebook_says_no_time():
     scene = scene_of(SMALL)
+    scene.run()
     before = snapshot.snapshot(scene)
     scene.run()
     assert snapshot.snapshot(scene) == before and NOTE in before and "last run" not in before
-    assert "last run" in snapshot.page(scene) and NOTE not in snapshot.page(scene)
+    alone = snapshot.snapshot(scene, alone=True)
+    assert "last run" in alone and NOTE not in alone
+
+
+def test_a_saved_notebook_shows_the_maps_as_the_app_does():
+    scene = scene_of(SMALL)
+    scene.run()
+    (shown,) = re.findall(r'<img alt="feature maps of block1-0"[^>]*base64,([^"]+)"', snapshot.snapshot(scene))
+    drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown))).convert("RGB"))
+    maps = scene.maps()
+    unit = maps.to_unit()[0, 0].numpy()
+    side = unit.shape[0]
+    there = drawn[: 56 : 56 // side, : 56 : 56 // side] / 255
+    assert np.abs(there - colormaps["viridis"](unit)[..., :3]).max() < 0.04
+    assert len(maps.channels) == 8 and drawn.shape == (56, 8 * 60 - 4, 3)
+
+
+@pytest.mark.parametrize("shape, size", [((1, 7, 7), (56, 56)), ((9, 7, 14), (476, 60)), ((24, 1, 8), (476, 29))])
+def test_a_sheet_of_maps(shape, size):
+    assert snapshot.sheet(torch.rand(shape)).size == size
 
 
 @pytest.mark.parametrize("ran", [False, True])
@@ -69,7 +91,7 @@ def test_a_clip_is_a_film_strip(ran):
     if ran:
         scene.run()
         scene.frame = 4
-    text, page = snapshot.snapshot(scene), snapshot.page(scene)
+    text, page = snapshot.snapshot(scene), snapshot.snapshot(scene, alone=True)
     assert "ck.moving_shapes()" in page and "<script" not in page
     film, both = pictures(text), pictures(page)
     if ran:

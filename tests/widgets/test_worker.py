@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -139,3 +140,15 @@ def test_what_is_asked_for_within_is_done_within(worker):
         lambda: (order.append("begins"), worker.do("inner", lambda: order.append("inner")), order.append("ends")),
     )
     assert order == ["begins", "inner", "ends"]
+
+
+def test_a_thread_that_waits_holds_nothing(worker):
+    class App:
+        def act(self):
+            pass
+
+    app = App()
+    there = weakref.ref(app)
+    worker.do("a", app.act)
+    del app
+    assert there() is None

@@ -46,6 +46,18 @@ class ReceptiveField:
         """Whether every position sees the same, along all axes."""
         return self.stride is not None and not any(self.stride)
 
+    def window(self) -> dict[str, list[int]] | None:
+        """What positions see of a picture, each part as (height, width); None where nothing can be drawn.
+
+        >>> ReceptiveField((3, 5, 5), (1, 2, 2), (-1, -2, -2), (4, 8, 8)).window()
+        {'size': [5, 5], 'stride': [2, 2], 'offset': [-2, -2], 'image': [8, 8]}
+        """
+        if self.size is None or self.stride is None or self.offset is None or len(self.size) < 2:
+            return None
+        parts = {"size": self.size, "stride": self.stride, "offset": self.offset, "image": self.image}
+        window = {name: list(values[-2:]) for name, values in parts.items()}
+        return window if all(window["stride"]) else None
+
     def pixels(self, position: Sequence[int]) -> tuple[slice, ...] | None:
         """What ``position`` sees of the image, a slice per axis; None when unknown.
 

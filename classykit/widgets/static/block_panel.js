@@ -9,6 +9,8 @@ function render({ model, el }) {
   let chosen = null; // the head that the reader picked
   /** @type {string | null} */
   let typed = null; // the number of classes as typed; null: nothing typed yet
+  /** @type {Record<string, Record<string, unknown>>} */
+  const wanted = {}; // {kind of head: {key: value}}, where they are not as usual
 
   const title = h("h3", { class: "ck-panel-title" });
   const type = h("div", { class: "ck-soft ck-wrap" });
@@ -20,6 +22,12 @@ function render({ model, el }) {
   const rows = h("div", { class: "ck-rows" });
   const sees = h("div", { class: "ck-soft ck-wrap ck-sees", title: "the receptive field of one position of its output" });
   const cards = h("div", { class: "ck-cards", role: "radiogroup", "aria-label": "Head" });
+  const unfit = h("div", { class: "ck-cards" });
+  const unfitTitle = h("summary", { class: "ck-soft" });
+  const unfitting = h("details", { class: "ck-more" }, unfitTitle, unfit);
+  const keys = h("div", { class: "ck-keys" });
+  const keysTitle = h("summary", { class: "ck-soft" });
+  const more = h("details", { class: "ck-more" }, keysTitle, keys);
   const classes = h("input", {
     class: "ck-input",
     type: "text",
@@ -41,16 +49,17 @@ function render({ model, el }) {
     { class: "ck-attach" },
     h("h4", { class: "ck-panel-heading", text: "Attach a head here" }),
     cards,
+    unfitting,
     h(
       "div",
       { class: "ck-fields" },
       h("label", { class: "ck-field ck-field-classes" }, h("span", { text: "Classes" }), classes),
       h("label", { class: "ck-field" }, h("span", { text: "Name" }), name),
     ),
+    more,
     attach,
   );
-  const attached = h("ul", { class: "ck-attached" });
-  const heads = h("div", { class: "ck-heads" }, h("h4", { class: "ck-panel-heading", text: "Heads" }), attached);
+  const heads = h("div", { class: "ck-heads" });
   const body = h("div", {}, title, type, shapes, rows, sees, form, heads);
   const hint = h("p", { class: "ck-soft ck-panel-hint", text: "Choose a block in the map to see what it does." });
   el.replaceChildren(hint, body);
@@ -62,7 +71,8 @@ function render({ model, el }) {
   function onAttach() {
     const head = current();
     if (!head) return;
-    send(model, { type: "attach", head: head.name, num_classes: classes.value, unique_id: name.value });
+    const message = { type: "attach", head: head.name, num_classes: classes.value, unique_id: name.value };
+    send(model, { ...message, keys: wanted[head.name] ?? {} });
   }
 
   function onEnter(/** @type {KeyboardEvent} */ event) {
@@ -95,6 +105,7 @@ function render({ model, el }) {
     const node = h("label", { class: "ck-card" }, radio, label, " ", detail);
     radio.addEventListener("change", () => {
       chosen = head.name;
+      showKeys();
       buttonText();
     });
     return {
@@ -112,28 +123,23 @@ function render({ model, el }) {
     };
   }
 
-  function createAttached(/** @type {AttachedHead} */ head) {
-    let now = head;
-    const id = h("b");
-    const where = h("span", { class: "ck-soft ck-small" });
-    const label = h("button", { type: "button", class: "ck-attached-name" }, id, " ", where);
-    const remove = h("button", { type: "button", class: "ck-icon", text: "×", title: "Remove" });
-    label.addEventListener("click", () => {
-      if (!now.here) send(model, { type: "select", block: now.block });
-    });
-    remove.addEventListener("click", () => send(model, { type: "remove", id: now.id }));
-    return {
-      node: h("li", { class: "ck-attached-head" }, label, remove),
-      update(/** @type {AttachedHead} */ item) {
-        now = item;
-        say(id, item.id);
-        say(where, [item.title, item.classes, item.here ? null : `at ${item.block}`].filter(Boolean).join(" · "));
-        put(label, "title", item.here ? null : `Go to ${item.block}`);
-        put(label, "aria-disabled", item.here ? "true" : null);
-        put(remove, "aria-label", `Remove head ${item.id}`);
-        label.parentElement?.classList.toggle("ck-here", Boolean(item.here));
-      },
+  // What else the chosen kind of head can be told, before there is one.
+  function showKeys() {
+    const kind = current()?.name ?? "";
+    const values = (wanted[kind] ??= {});
+    const acts = {
+      turn: (/** @type {string} */ key, /** @type {unknown} */ value) => ((values[key] = value), showKeys()),
+      reset: (/** @type {string} */ key) => (delete values[key], showKeys()),
+      live: false,
     };
+    const list = (model.get("heads")?.kinds?.[kind] ?? []).map((key) => {
+      const value = values[key.name];
+      if (value === undefined) return key;
+      return { ...key, value, text: typeof value === "boolean" ? (value ? "True" : "False") : String(value), changed: true };
+    });
+    follow(keys, list, (key) => `${kind} ${key.name}`, (key) => keyRow(key, acts));
+    more.hidden = list.length === 0;
+    say(keysTitle, `${list.length} more ${list.length === 1 ? "key" : "keys"}`);
   }
 
   function update() {
@@ -150,27 +156,23 @@ function render({ model, el }) {
     sees.hidden = !now.sees;
     input.hidden = arrow.hidden = !now.input;
     follow(rows, now.rows ?? [], (cost) => cost.label, createRow);
-    follow(cards, now.heads ?? [], (head) => head.name, createCard);
+    const misfits = (now.heads ?? []).filter((head) => !head.fits);
+    follow(cards, fitting(), (head) => head.name, createCard);
+    follow(unfit, misfits, (head) => head.name, createCard);
+    unfitting.hidden = misfits.length === 0;
+    say(unfitTitle, `${misfits.length} ${misfits.length === 1 ? "head does" : "heads do"} not fit here`);
+    showKeys();
     form.hidden = !(now.heads ?? []).length;
     if (typed === null && classes !== focused(el)) classes.value = String(now.num_classes ?? "");
-    const list = now.attached ?? [];
     // The name has been used: the next head needs another.
-    if (name.value && list.some((head) => head.id === name.value.trim())) name.value = "";
-    const held = attached.contains(focused(el));
-    follow(
-      attached,
-      [...list.filter((head) => head.here), ...list.filter((head) => !head.here)],
-      (head) => head.id,
-      createAttached,
-    );
-    heads.hidden = list.length === 0;
-    // The head that had the focus is gone: the next has it, or the form that it came from.
-    if (held && !attached.contains(focused(el))) (attached.querySelector("button") ?? attach).focus({ preventScroll: true });
+    if (name.value && (now.attached ?? []).some((head) => head.id === name.value.trim())) name.value = "";
     buttonText();
   }
 
+  heads.addEventListener("ck-emptied", () => attach.focus({ preventScroll: true }));
   update();
-  return watch(model, ["state"], update);
+  const stops = [watch(model, ["state", "heads"], update), heads_panel.render({ model, el: heads })];
+  return () => stops.forEach((stop) => stop());
 }
 
 export default { render };

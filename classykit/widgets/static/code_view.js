@@ -1,5 +1,21 @@
 // @ts-check
-// The code that makes what is on the screen, always true.
+// The code that makes what is on the screen, always true; and what is on the screen as files.
+
+const FILES = [
+  { label: "Code", kinds: ["code.py"] },
+  { label: "Config", kinds: ["config.json"] },
+  { label: "Blocks", kinds: ["blocks.csv"] },
+  { label: "Map", kinds: ["map.svg", "map.png"] },
+  { label: "This tab", kinds: ["view.svg", "view.png"] },
+  { label: "All of it, offline", kinds: ["page.html"] },
+];
+
+function download(/** @type {string} */ name, /** @type {DataView} */ bytes) {
+  const address = URL.createObjectURL(new Blob([/** @type {BlobPart} */ (bytes)]));
+  const link = h("a", { href: address, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
 
 /** @param {Props<CodeTraits>} props */
 function render({ model, el }) {
@@ -33,16 +49,35 @@ function render({ model, el }) {
     timer = setTimeout(() => say(said, ""), 3000);
   });
 
-  el.replaceChildren(
-    h("div", { class: "ck-code-head" }, h("span", { class: "ck-soft", text: "The same in Python" }), h("span", { class: "ck-code-copy" }, said, copy)),
-    pre,
+  const open = h("button", { type: "button", class: "ck-button", text: "Save", "aria-expanded": "false" });
+  const files = FILES.map(({ label, kinds }) => {
+    const buttons = kinds.map((file) =>
+      h("button", { type: "button", class: "ck-button ck-file-kind", text: file.split(".")[1], "aria-label": `Save ${file}`,
+        on: { click: () => send(model, { type: "save", file }) } }),
+    );
+    return h("span", { class: "ck-file-of" }, h("span", { class: "ck-soft", text: label }), ...buttons);
+  });
+  const shelf = h("div", { class: "ck-files", role: "group", "aria-label": "Files", hidden: true }, ...files);
+  open.addEventListener("click", () => {
+    shelf.hidden = !shelf.hidden;
+    put(open, "aria-expanded", shelf.hidden ? "false" : "true");
+  });
+  const head = h("div", { class: "ck-code-head" },
+    h("span", { class: "ck-soft", text: "The same in Python" }),
+    h("span", { class: "ck-code-copy" }, said, open, copy),
   );
+  el.replaceChildren(head, shelf, pre);
   const update = () => say(pre, model.get("code"));
   update();
-  const stop = watch(model, ["code"], update);
+  const stops = [
+    watch(model, ["code"], update),
+    hear(model, (message, [bytes]) => {
+      if (message.type === "file") download(message.name, bytes);
+    }),
+  ];
   return () => {
     clearTimeout(timer);
-    stop();
+    stops.forEach((stop) => stop());
   };
 }
 

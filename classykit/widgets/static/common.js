@@ -113,6 +113,16 @@ function watch(model, names, act) {
 }
 
 /**
+ * Calls `act` with what Python sends by itself, a file say. Returns what ends that.
+ * @param {Model<any>} model
+ * @param {(message: any, buffers: DataView[]) => void} act
+ */
+function hear(model, act) {
+  model.on("msg:custom", act);
+  return () => model.off("msg:custom", act);
+}
+
+/**
  * Every view's root. JupyterLab must not take the arrow keys, or the letters that delete a cell, from what has the
  * focus inside; the mark must be on that very element. With Ctrl or Cmd, Lab keeps its shortcuts (saving, say).
  * @param {HTMLElement} el
@@ -203,6 +213,20 @@ function choice(label, onChange, { hideLabel = false } = {}) {
     if (value !== undefined && select.value !== value) select.value = value;
   };
   return { node, select, update };
+}
+
+/**
+ * A switch with its words beside it.
+ * @param {(on: boolean) => void} onChange
+ */
+function toggle(onChange) {
+  const box = h("input", { type: "checkbox", role: "switch", class: "ck-toggle", on: { change: () => onChange(box.checked) } });
+  const words = h("span");
+  const update = (/** @type {string} */ text, /** @type {boolean} */ on) => {
+    say(words, text);
+    box.checked = on;
+  };
+  return { node: h("label", { class: "ck-switch" }, box, words), box, update };
 }
 
 // Matplotlib's viridis: 33 anchors, interpolated to 256 colours, each packed as ImageData wants it (little-endian RGBA).

@@ -92,7 +92,10 @@ function partOf(app, kernel, names) {
       if (name === "change:busy") kernel.onChange(act);
     },
     off: (/** @type {string} */ name, /** @type {any} */ act) => app.off(event(name), act),
-    send: (/** @type {any} */ message, /** @type {any} */ _, /** @type {any} */ buffers) => kernel.ask(message, buffers),
+    send(/** @type {any} */ message, /** @type {any} */ _, /** @type {any} */ buffers) {
+      if (message.type === "cancel") app.send(message); // it is not answered: what it ends is
+      else kernel.ask(message, buffers);
+    },
   };
   return /** @type {any} */ (part);
 }

@@ -1,18 +1,25 @@
 // @ts-check
 // What the chosen block makes of the picture: one small map a channel.
 
-const ORDERS = ["variance", "mean", "index"].map((id) => ({ id, label: id }));
 const SCALES = [
   { id: "map", label: "each map" },
   { id: "shared", label: "shared" },
 ];
 
+const COLOURS = ["viridis", "signed"].map((id) => ({ id, label: id }));
+
 /** @param {ViewProps<FeatureTraits>} props */
 function render({ model, el, tools, picture }) {
-  /** @type {{ features: Maps, numbers: Uint16Array } | null} */
+  /** @type {DrawnMaps | null} */
   let drawn = null; // the features and the numbers on the screen
   /** @type {{ block: string | undefined, channel: number, x: number, y: number } | null} */
-  let chosen = null;
+  let chosen = null; // where a map was chosen last, in it or in a vector
+  /** @type {UnitState | null} */
+  let told = null; // the unit that is open, as Python has it
+  /** @type {{ channel: number, at: [number, number] } | null | undefined} */
+  let early; // the one that this page has opened, or null for closed, before Python has answered
+  let signed = false;
+  let palette = VIRIDIS;
   let reach = 0; // the map that Tab reaches
   /** @type {[number, number, number] | null} */
   let pointed = null; // [index, x, y] of the unit that the words are about
@@ -34,14 +41,18 @@ function render({ model, el, tools, picture }) {
   const after = turn("›", "next channels", 1);
   const pager = h("span", { class: "ck-pager" }, before, range, after);
   const grid = h("div", { class: "ck-grid" });
+  const place = h("div"); // of the unit that is open
+  const largest = h("section");
+  const best = vector_values.render({ el: largest });
   const head = h("div", { class: "ck-grid-head" }, heading, size, chip, pager);
   const hint = h("p", { class: "ck-hint ck-soft" });
   const order = choice("sort", (id) => send(model, { type: "order", order: id }));
   const scale = choice("scale", (id) => send(model, { type: "scale", scale: id }));
-  const count = h("span", { class: "ck-soft" });
+  const colours = choice("colours", (id) => ((signed = id === "signed"), refresh()));
   el.classList.add("ck-maps");
-  el.replaceChildren(head, grid, hint);
-  tools.replaceChildren(order.node, scale.node, count);
+  el.replaceChildren(place, head, grid, largest, hint);
+  tools.replaceChildren(order.node, scale.node, colours.node);
+  const unit = unit_view.render({ model, el: place, picture, data: () => drawn, close: () => leave(), step });
 
   const state = () => model.get("state") ?? {};
   const features = () => state().features ?? null;
@@ -64,22 +75,22 @@ function render({ model, el, tools, picture }) {
   function describe(index, x, y) {
     if (!drawn) return;
     pointed = [index, x, y];
-    const { maps, width, height, field, values } = drawn.features;
+    const { maps, width, height, field, values, names } = drawn.features;
     const part = drawn.numbers[startOf(drawn.features, index) + y * width + x] / 65535;
     const value = `value ${figure(maps[index].low + part * (maps[index].high - maps[index].low))}`;
     if (isVector()) {
       picture.point(null);
-      const place = y * width + x;
-      return say(picture.readout, place < values ? `feature ${place} · ${value}` : "");
+      const index = y * width + x;
+      return say(picture.readout, index < values ? `${names[index] ?? `feature ${index}`} · ${value}` : "");
     }
-    const place = width * height === 1 ? "" : height === 1 ? ` at ${x}` : ` at (${x}, ${y})`;
+    const where = width * height === 1 ? "" : height === 1 ? ` at ${x}` : ` at (${x}, ${y})`;
     const onPicture = height > 1; // a strip has no places on the picture
     const seen = onPicture && field ? "\nthe square is what this unit sees" : "";
-    say(picture.readout, `channel ${maps[index].channel}${place} · ${value}${seen}`);
+    say(picture.readout, `channel ${maps[index].channel}${where} · ${value}${seen}`);
     picture.point(onPicture ? { x, y, width, height, field } : null);
   }
 
-  /** @type {(shown: { features: Maps, numbers: Uint16Array }, index: number) => [number, number]} */
+  /** @type {(shown: DrawnMaps, index: number) => [number, number]} */
   function strongest({ features, numbers }, index) {
     const { width, height, values } = features;
     const from = startOf(features, index);
@@ -92,6 +103,7 @@ function render({ model, el, tools, picture }) {
 
   // What the words and the square say when nothing is hovered: the chosen unit, or how to begin.
   function rest() {
+    if (el.hidden) return; // the words and the square are another view's now
     if (drawn && chosen && chosen.block === state().block) {
       const { channel, x, y } = chosen;
       const index = drawn.features.maps.findIndex((map) => map.channel === channel);
@@ -107,7 +119,7 @@ function render({ model, el, tools, picture }) {
     const label = h("span", { class: "ck-channel" });
     let index = 0;
     /** @type {(event: PointerEvent | MouseEvent) => [number, number]} */
-    const unit = (event) => {
+    const under = (event) => {
       const { width, height } = drawn?.features ?? { width: 1, height: 1 };
       const box = canvas.getBoundingClientRect();
       return [
@@ -120,15 +132,19 @@ function render({ model, el, tools, picture }) {
       chosen = { block: state().block, channel: drawn.features.maps[index].channel, x, y };
       reach = index;
       mark();
-      describe(index, x, y);
+      if (isVector()) return describe(index, x, y);
+      early = { channel: chosen.channel, at: [x, y] };
+      send(model, { type: "features_unit", channel: chosen.channel, row: y, column: x });
+      refresh();
+      unit.focus();
     };
-    canvas.addEventListener("pointermove", (event) => drawn && describe(index, ...unit(event)));
+    canvas.addEventListener("pointermove", (event) => drawn && describe(index, ...under(event)));
     canvas.addEventListener("pointerleave", rest);
-    canvas.addEventListener("click", (event) => drawn && choose(unit(event)));
+    canvas.addEventListener("click", (event) => drawn && choose(under(event)));
     canvas.addEventListener("focus", () => drawn && canvas.matches(":focus-visible") && describe(index, ...strongest(drawn, index)));
     canvas.addEventListener("blur", rest);
     canvas.addEventListener("keydown", (event) => {
-      if (!drawn) return;
+      if (!drawn || (isVector() && within(event))) return;
       const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
       /** @type {Record<string, number>} */
       const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -Infinity, End: Infinity };
@@ -166,11 +182,59 @@ function render({ model, el, tools, picture }) {
     const out = new Uint32Array(image.data.buffer);
     const from = startOf(drawn.features, index);
     const end = isVector() ? values : out.length;
-    for (let i = 0; i < end; i++) out[i] = VIRIDIS[drawn.numbers[from + i] >> 8];
+    const colour = colourOf(drawn.features.maps[index]);
+    for (let i = 0; i < end; i++) out[i] = colour(drawn.numbers[from + i]);
     context.putImageData(image, 0, 0);
     canvas.style.aspectRatio = `${width} / ${height}`;
     // Small maps show their cells; large ones are drawn smaller than they are, where leaving cells out would flicker.
     canvas.style.imageRendering = width > 80 ? "auto" : "pixelated";
+  }
+
+  // What a number of a map's is painted with.
+  /** @type {(map: ShownMap) => (number: number) => number} */
+  function colourOf({ low, high }) {
+    if (!signed) return (number) => VIRIDIS[number >> 8];
+    const most = Math.max(Math.abs(low), Math.abs(high)) || 1;
+    const at = (/** @type {number} */ number) => 0.5 + (low + (number / 65535) * (high - low)) / (2 * most);
+    return (number) => palette[clamp(Math.round(255 * at(number)), 0, 255)];
+  }
+
+  // In a vector the arrows go from value to value.
+  function within(/** @type {KeyboardEvent} */ event) {
+    const { width, values } = drawn?.features ?? { width: 1, values: 1 };
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: width, ArrowUp: -width, Home: -Infinity, End: Infinity }[event.key];
+    if (!step || !drawn) return false;
+    const from = pointed ? pointed[2] * width + pointed[1] : 0;
+    const to = clamp(from + step, 0, values - 1);
+    chosen = { block: state().block, channel: drawn.features.maps[0].channel, x: to % width, y: Math.floor(to / width) };
+    describe(0, chosen.x, chosen.y);
+    event.preventDefault();
+    return true;
+  }
+
+  const open = () => (early === undefined ? told && { channel: told.channel, at: told.position && flipped(told.position) } : early);
+
+  // Python counts (row, column).
+  const flipped = (/** @type {[number, number]} */ [row, column]) => /** @type {[number, number]} */ ([column, row]);
+
+  function leave() {
+    const channel = open()?.channel;
+    early = null;
+    send(model, { type: "features_close" });
+    refresh();
+    const at = drawn?.features.maps.findIndex((map) => map.channel === channel) ?? -1;
+    canvases()[Math.max(0, at)]?.focus({ preventScroll: true });
+  }
+
+  // To the channel before or after, in the order that they are sorted in.
+  function step(/** @type {-1 | 1} */ by) {
+    const channel = by < 0 ? told?.before : told?.after;
+    const at = open()?.at ?? told?.position;
+    if (channel === null || channel === undefined) return;
+    const [x, y] = at ?? [0, 0];
+    early = drawn?.features.maps.some((map) => map.channel === channel) ? { channel, at: [x, y] } : undefined;
+    send(model, { type: "features_unit", channel, row: y, column: x });
+    refresh();
   }
 
   function mark() {
@@ -188,7 +252,10 @@ function render({ model, el, tools, picture }) {
     const whole = now?.maps.length && numbers.length === now.maps.length * now.steps * now.height * now.width;
     if (now?.maps.length && !whole && drawn) return;
     drawn = whole ? { features: now, numbers } : null;
-    head.hidden = grid.hidden = !drawn;
+    const opened = Boolean(drawn && drawn.features.kind !== "vector" && open());
+    palette = signed ? signedColours(el) : VIRIDIS;
+    head.hidden = grid.hidden = !drawn || opened;
+    tools.classList.toggle("ck-opened", opened);
     say(hint, drawn ? "" : state().hint);
     hint.hidden = Boolean(drawn) || !hint.textContent;
     chip.hidden = !state().untrained;
@@ -197,7 +264,8 @@ function render({ model, el, tools, picture }) {
       say(heading, state().block);
       const strip = drawn.features.kind === "sequence" ? "steps" : "tokens";
       const shape = height === 1 ? (width === 1 ? "" : `${width} ${strip}`) : `${width} × ${height}`;
-      say(size, isVector() ? `${values} values` : shape);
+      const many = `${channels} ${channels === 1 ? "channel" : "channels"}`;
+      say(size, isVector() ? `${values} values` : [shape, many].filter(Boolean).join(" · "));
       grid.classList.toggle("ck-strips", !isVector() && width > 8 * height);
       grid.classList.toggle("ck-single", isVector());
       pager.hidden = channels <= page_size;
@@ -213,12 +281,17 @@ function render({ model, el, tools, picture }) {
       );
       mark();
     }
+    best.show(drawn);
+    const unitOpen = opened ? open() : null;
+    if (unitOpen) return unit.show(unitOpen.channel, unitOpen.at, told?.channel === unitOpen.channel ? told : null);
+    unit.hide();
     rest();
   }
 
   // Another moment of the same maps.
   function show() {
     if (!drawn) return;
+    if (place.firstChild) return refresh();
     canvases().forEach(paint);
     if (pointed) describe(...pointed);
   }
@@ -229,14 +302,27 @@ function render({ model, el, tools, picture }) {
     // One map has no order, and no scale to share.
     tools.classList.toggle("ck-none", !now || now.kind === "vector");
     if (!now) return;
-    order.update(ORDERS, now.order);
+    order.update(now.orders, now.order);
     scale.update(SCALES, now.scale);
-    say(count, `${now.channels} ${now.channels === 1 ? "channel" : "channels"}`);
+    colours.update(COLOURS, signed ? "signed" : "viridis");
+  }
+
+  function listen() {
+    const pane = model.get("pane");
+    if (pane?.tab !== "features") return;
+    told = pane.unit ?? null;
+    early = undefined;
   }
 
   picture.onMove(show);
+  el.addEventListener("ck-shown", rest);
+  listen();
   refresh();
-  return watch(model, ["state", "pixels"], refresh);
+  const stops = [
+    watch(model, ["pane"], () => (listen(), refresh())),
+    watch(model, ["state", "pixels", "source", "busy", "picture"], refresh),
+  ];
+  return () => stops.forEach((stop) => stop());
 }
 
 export default { render };

@@ -1,213 +1,7 @@
 // @ts-check
 // What the model is and what it costs: the model picker, facts, device, totals, status and errors.
 
-// "ResNet-50", "resnet 50" and "resnet50" all find resnet50.
-const plain = (/** @type {string} */ text) => text.toLowerCase().replace(/[^a-z0-9.]+/g, "");
-
-/** @type {(name: string, family: string, query: string) => boolean} */
-function matches(name, family, query) {
-  const hay = `${name} ${family}`.toLowerCase();
-  const squeezed = plain(name);
-  const words = query.toLowerCase().split(/\s+/).filter(Boolean);
-  return words.every((word) => hay.includes(word)) || (plain(query) !== "" && squeezed.includes(plain(query)));
-}
-
-// The button with the model's name, and the popover in which one finds another.
-function picker(/** @type {Model<BarTraits>} */ model) {
-  const list = unique();
-  /** @type {string | null} */
-  let family = null; // the family whose chip is pressed
-  /** @type {string[]} */
-  let shown = []; // the options that pass the filters, in order
-  /** @type {string | undefined} */
-  let active; // the name that Enter would choose
-
-  const state = () => model.get("state") ?? {};
-
-  const name = h("span", { class: "ck-model-name" });
-  const kind = h("span", { class: "ck-model-family" });
-  const button = h(
-    "button",
-    { type: "button", class: "ck-model", "aria-haspopup": "dialog", "aria-expanded": "false" },
-    name,
-    kind,
-    h("span", { class: "ck-caret", "aria-hidden": "true", text: "▾" }),
-  );
-  const search = h("input", {
-    type: "search",
-    class: "ck-input",
-    role: "combobox",
-    placeholder: "Search models",
-    "aria-label": "Search models",
-    "aria-autocomplete": "list",
-    "aria-expanded": "true",
-    "aria-controls": list,
-    autocomplete: "off",
-    spellcheck: "false",
-    on: { input: () => filter(true), keydown: onKey },
-  });
-  const chips = h("div", { class: "ck-families", role: "group", "aria-label": "Family" });
-  const options = h("div", { class: "ck-models", id: list, role: "listbox", "aria-label": "Models" });
-  const nothing = h("div", { class: "ck-nothing ck-soft", role: "status" });
-  // In the top layer nothing clips it; "auto" closes it on Escape and on a click outside.
-  const popover = h(
-    "div",
-    { class: "ck-picker", popover: "auto", role: "dialog", "aria-label": "Choose a model" },
-    search,
-    chips,
-    options,
-    nothing,
-  );
-  button.popoverTargetElement = popover;
-
-  // Under the button, or above it where there is more room.
-  function place() {
-    const at = button.getBoundingClientRect();
-    const below = innerHeight - at.bottom - 16;
-    const above = at.top - 16;
-    const up = below < 260 && above > below;
-    popover.style.left = `${clamp(at.left, 8, Math.max(8, innerWidth - popover.offsetWidth - 8))}px`;
-    popover.style.top = up ? "auto" : `${at.bottom + 4}px`;
-    popover.style.bottom = up ? `${innerHeight - at.top + 4}px` : "auto";
-    popover.style.maxHeight = `${clamp(up ? above : below, 180, 440)}px`;
-  }
-
-  popover.addEventListener("beforetoggle", (event) => {
-    if (event.newState !== "open") return;
-    search.value = "";
-    family = null;
-    active = state().name;
-    filter(false);
-  });
-  popover.addEventListener("toggle", (event) => {
-    const open = event.newState === "open";
-    put(button, "aria-expanded", open ? "true" : "false");
-    if (open) {
-      place();
-      search.focus({ preventScroll: true });
-      reveal("center");
-      addEventListener("scroll", place, true);
-      addEventListener("resize", place);
-    } else {
-      unfollow();
-    }
-  });
-
-  function unfollow() {
-    removeEventListener("scroll", place, true);
-    removeEventListener("resize", place);
-  }
-
-  // `fresh`: the reader has typed or pressed a chip, so that the first that is left is the one meant.
-  function filter(/** @type {boolean} */ fresh) {
-    const groups = (state().groups ?? [])
-      .filter((group) => family === null || group.family === family)
-      .map((group) => ({
-        family: group.family,
-        models: group.models.filter((item) => matches(item, group.family, search.value.trim())),
-      }))
-      .filter((group) => group.models.length);
-    shown = groups.flatMap((group) => group.models);
-    const now = state().name;
-    if (fresh || !active || !shown.includes(active)) active = now && shown.includes(now) && !search.value ? now : shown[0];
-    follow(
-      chips,
-      [null, ...(state().groups ?? []).map((group) => group.family)],
-      (item) => item ?? "",
-      (item) => {
-        const chip = h("button", { type: "button", class: "ck-family", text: item ?? "all" });
-        chip.addEventListener("click", () => {
-          family = item;
-          filter(true);
-          reveal();
-        });
-        return { node: chip, update: () => put(chip, "aria-pressed", item === family ? "true" : "false") };
-      },
-    );
-    follow(
-      options,
-      groups,
-      (group) => group.family,
-      (group) => {
-        const title = h("div", { class: "ck-models-family", "aria-hidden": "true", text: group.family });
-        const items = h("div");
-        const node = h("div", { role: "group", "aria-label": group.family }, title, items);
-        return {
-          node,
-          update: (/** @type {typeof group} */ now) =>
-            follow(
-              items,
-              now.models,
-              (item) => item,
-              (item) => {
-                const option = h("div", { class: "ck-option", role: "option", id: unique(), text: item });
-                option.addEventListener("click", () => choose(item));
-                option.dataset.name = item;
-                return { node: option };
-              },
-            ),
-        };
-      },
-    );
-    say(nothing, shown.length ? "" : `No model matches “${search.value.trim()}”.`);
-    mark();
-    if (fresh) reveal();
-  }
-
-  function mark() {
-    let found = null;
-    for (const option of /** @type {NodeListOf<HTMLElement>} */ (options.querySelectorAll("[role=option]"))) {
-      const here = option.dataset.name === active;
-      option.classList.toggle("ck-active", here);
-      put(option, "aria-selected", option.dataset.name === state().name ? "true" : "false");
-      if (here) found = option;
-    }
-    put(search, "aria-activedescendant", found?.id);
-  }
-
-  function reveal(/** @type {"nearest" | "center"} */ block = "nearest") {
-    // Scrolls the list alone: scrollIntoView would move the notebook too.
-    const option = options.querySelector(".ck-active");
-    if (!option) return;
-    const at = option.getBoundingClientRect();
-    const box = options.getBoundingClientRect();
-    if (block === "center") options.scrollTop += at.top - box.top - (box.height - at.height) / 2;
-    else if (at.top < box.top + 22) options.scrollTop += at.top - box.top - 22;
-    else if (at.bottom > box.bottom) options.scrollTop += at.bottom - box.bottom;
-  }
-
-  function onKey(/** @type {KeyboardEvent} */ event) {
-    /** @type {Record<string, number>} */
-    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 };
-    if (event.key in steps && shown.length) {
-      active = shown[clamp(shown.indexOf(active ?? "") + steps[event.key], 0, shown.length - 1)];
-      mark();
-      reveal();
-    } else if (event.key === "Enter") {
-      if (active) choose(active);
-    } else {
-      return;
-    }
-    event.preventDefault();
-  }
-
-  function choose(/** @type {string} */ chosen) {
-    popover.hidePopover();
-    button.focus({ preventScroll: true });
-    send(model, { type: "choose", name: chosen });
-  }
-
-  function update() {
-    const { name: now = "", family: of = "" } = state();
-    say(name, now);
-    say(kind, of);
-    put(button, "aria-label", `Model ${now}, ${of}`);
-    put(button, "title", now);
-    if (popover.matches(":popover-open")) filter(false);
-  }
-
-  return { node: h("span", { class: "ck-model-box" }, button, popover), update, close: unfollow, focus: () => button.focus({ preventScroll: true }) };
-}
+const LATE = 150; // milliseconds, after which what is under way can be cancelled
 
 /**
  * Takes back what was done last, or does it again; says what that is.
@@ -236,11 +30,15 @@ function step(model, what) {
 /** @param {Props<BarTraits>} props */
 function render({ model, el }) {
   dress(el, "ck-model-bar");
-  const models = picker(model);
-  const chip = h("span", { class: "ck-chip" });
+  const modelBox = h("span", { class: "ck-model-box" });
+  const models = picker.render({ model, el: modelBox });
+  const chips = h("span", { class: "ck-chips" });
+  const side = choice("Input", (value) => send(model, { type: "key", key: model.get("state")?.side?.key, value, done: true }), { hideLabel: true });
   const facts = h("span", { class: "ck-soft" });
   const device = choice("Device", (id) => send(model, { type: "device", device: id }), { hideLabel: true });
-  const totals = h("div", { class: "ck-totals" });
+  const totals = h("div");
+  const cancel = h("button", { type: "button", class: "ck-button ck-small ck-cancel", text: "Cancel", hidden: true });
+  let patience = 0;
   const activity = h("span", { class: "ck-activity", "aria-hidden": "true" });
   const status = h("span", { role: "status" });
   const progress = h("div", { class: "ck-progress-fill" });
@@ -253,6 +51,7 @@ function render({ model, el }) {
     send(model, { type: "dismiss" });
     models.focus(); // the button goes away, and the focus must not fall to the page
   });
+  cancel.addEventListener("click", () => send(model, { type: "cancel" }));
   const [undo, redo] = [step(model, "undo"), step(model, "redo")];
 
   el.replaceChildren(
@@ -262,8 +61,8 @@ function render({ model, el }) {
       h(
         "div",
         { class: "ck-model-main" },
-        h("div", { class: "ck-model-facts" }, models.node, h("span", { class: "ck-steps" }, undo.node, redo.node), chip, h("span", { class: "ck-facts" }, facts, device.node)),
-        h("div", { class: "ck-status" }, activity, status),
+        h("div", { class: "ck-model-facts" }, modelBox, h("span", { class: "ck-steps" }, undo.node, redo.node), chips, h("span", { class: "ck-facts" }, side.node, facts, device.node)),
+        h("div", { class: "ck-status" }, activity, status, cancel),
       ),
       totals,
     ),
@@ -273,33 +72,41 @@ function render({ model, el }) {
 
   function update() {
     const state = model.get("state") ?? {};
-    models.update();
     undo.update();
     redo.update();
-    chip.hidden = !state.name;
-    put(chip, "class", `ck-chip ck-chip-${state.trained ? "trained" : "untrained"}`);
-    say(chip, state.trained ? `trained · ${state.trained}` : "untrained");
+    showChips(state);
     const devices = state.devices ?? [];
-    say(facts, (state.facts ?? []).join(" · "));
+    const sized = state.side ?? null;
+    say(facts, (state.facts ?? []).filter((fact) => !sized || fact !== `${sized.value} px`).join(" · "));
+    side.node.hidden = !sized;
+    if (sized) side.update(sized.options, sized.value);
+    side.node.classList.toggle("ck-dot", facts.textContent !== "");
     facts.classList.toggle("ck-dot", devices.length > 0 && facts.textContent !== "");
     device.node.hidden = devices.length === 0;
     device.update(devices, state.device);
-    follow(
-      totals,
-      state.totals ?? [],
-      (item) => item.label,
-      () => {
-        const value = h("span", { class: "ck-value" });
-        const label = h("span", { class: "ck-label" });
-        return {
-          node: h("div", {}, label, value),
-          update(/** @type {{ value: string, label: string }} */ item) {
-            say(value, item.value);
-            say(label, item.label);
-          },
-        };
-      },
-    );
+  }
+
+  // What was made of it, and what was changed.
+  function showChips(/** @type {BarTraits["state"]} */ state) {
+    const changed = model.get("design")?.changed ?? 0;
+    const all = [
+      state.custom ? { kind: "own", text: "your module" } : null,
+      state.trained ? { kind: "trained", text: `trained · ${state.trained}` } : state.custom || !state.name ? null : { kind: "untrained", text: "untrained" },
+      changed ? { kind: "own", text: `${changed} ${changed === 1 ? "key" : "keys"} changed` } : null,
+    ].filter((chip) => chip !== null);
+    follow(chips, all, (chip) => `${chip.kind} ${chip.text}`, (chip) => ({ node: h("span", { class: `ck-chip ck-chip-${chip.kind}`, text: chip.text }) }));
+  }
+
+  // Work that takes a moment only shows no button that would be gone before anybody could press it.
+  function offerCancel(/** @type {boolean} */ busy) {
+    if (busy) {
+      patience ||= setTimeout(() => (cancel.hidden = false), LATE);
+      return;
+    }
+    clearTimeout(patience);
+    patience = 0;
+    if (cancel === focused(el)) models.focus(); // the button goes away, and the focus must not fall to the page
+    cancel.hidden = true;
   }
 
   function report() {
@@ -307,6 +114,7 @@ function render({ model, el }) {
     const done = model.get("progress") ?? -1;
     say(status, model.get("status"));
     activity.hidden = !busy;
+    offerCancel(busy);
     put(track, "class", `ck-progress${busy ? " ck-busy" : ""}${done < 0 ? " ck-unknown" : ""}`);
     put(track, "aria-hidden", busy ? null : "true");
     put(track, "aria-valuenow", done < 0 ? null : Math.round(done * 100));
@@ -319,9 +127,11 @@ function render({ model, el }) {
   update();
   report();
   const stops = [
-    watch(model, ["state", "steps"], update),
+    watch(model, ["state", "steps", "design"], update),
     watch(model, ["status", "busy", "progress", "error"], report),
-    models.close,
+    models.stop,
+    budget.render({ model, el: totals }),
+    () => clearTimeout(patience),
   ];
   return () => stops.forEach((stop) => stop());
 }

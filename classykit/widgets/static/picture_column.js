@@ -99,6 +99,7 @@ function render({ model, el }) {
   const time = timeline(model);
   /** @type {(() => void)[]} */
   const moved = [];
+  let guessed = true; // whether what the model says has its place here
   const source = () => model.get("source") ?? {};
   const select = choice("Picture", (name) => send(model, { type: "image", name }), { hideLabel: true });
   const file = h("input", { type: "file", accept: "image/*", class: "ck-file", "aria-label": "Upload a picture" });
@@ -106,11 +107,13 @@ function render({ model, el }) {
   const choose = h("div", { class: "ck-picture-choice" }, select.node, upload);
   const given = h("div", { class: "ck-soft ck-small" });
   const image = h("img", { class: "ck-picture", draggable: "false" });
+  const below = h("div");
   const square = h("span", { class: "ck-square", hidden: true });
   const frame = h("div", { class: "ck-picture-frame" }, image, square);
   const readout = h("div", { class: "ck-readout ck-soft", id: unique() });
   const button = h("button", { type: "button", class: "ck-button ck-primary" });
   const runText = h("span", { class: "ck-soft ck-small" });
+  const run = h("div", { class: "ck-run" }, button, runText);
   const guesses = h("div", { class: "ck-rows" });
   const title = h("h4", { class: "ck-guess-title" });
   const section = h("section", {}, title, guesses);
@@ -123,18 +126,29 @@ function render({ model, el }) {
     file.value = ""; // so that the same file can be chosen again
   });
   const over = (/** @type {boolean} */ on) => (/** @type {DragEvent} */ event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     event.stopPropagation();
     frame.classList.toggle("ck-over", on);
   };
-  frame.addEventListener("dragenter", over(true));
-  frame.addEventListener("dragover", over(true));
-  frame.addEventListener("dragleave", over(false));
-  frame.addEventListener("drop", (event) => {
+  el.addEventListener("dragenter", over(true));
+  el.addEventListener("dragover", over(true));
+  el.addEventListener("dragleave", over(false));
+  el.addEventListener("drop", (event) => {
     over(false)(event);
     const dropped = event.dataTransfer?.files[0];
     if (dropped) take(dropped);
   });
+  // A picture from the clipboard, wherever in the app the focus is; text goes where it is pasted.
+  const app = /** @type {HTMLElement} */ (el.closest(".classykit-explorer") ?? el);
+  const onPaste = (/** @type {ClipboardEvent} */ event) => {
+    const pasted = event.clipboardData?.files[0];
+    if (!pasted || event.defaultPrevented) return;
+    event.preventDefault();
+    event.stopPropagation(); // a notebook would make a cell of it
+    take(pasted);
+  };
+  app.addEventListener("paste", onPaste);
 
   dress(el, "ck-picture-column");
   el.replaceChildren(
@@ -143,15 +157,18 @@ function render({ model, el }) {
     frame,
     time.node,
     readout,
-    h("div", { class: "ck-run" }, button, runText),
+    run,
     section,
+    below,
   );
 
   async function take(/** @type {File} */ file) {
     try {
       send(model, { type: "upload", name: file.name }, [await readPicture(file)]);
     } catch {
-      say(readout, `${file.name} could not be read as a picture.`);
+      const size = `${Math.round(file.size / 1e6)} MB`;
+      model.set("error", `${file.name} is no picture: of ${size}, it must be made smaller here, and this browser cannot read it.`);
+      model.save_changes();
     }
   }
 
@@ -159,10 +176,12 @@ function render({ model, el }) {
     const now = source();
     select.update((now.images ?? []).map((item) => ({ id: item.name, label: item.label })), now.image);
     put(select.select, "aria-label", now.clip ? "Clip" : "Picture");
-    upload.hidden = Boolean(now.clip); // files are pictures
-    choose.hidden = frame.hidden = Boolean(now.example); // what it is called with was given
-    say(given, now.example ? `example: ${now.example}` : "");
-    given.hidden = !now.example;
+    upload.hidden = !now.uploads; // files are pictures
+    const runs = now.runs ?? true;
+    choose.hidden = frame.hidden = Boolean(now.example) || !runs; // what it is called with was given, or nothing is
+    say(given, now.example ? `example: ${now.example}` : runs ? "" : `takes ${now.takes}`);
+    given.hidden = !given.textContent;
+    run.hidden = !runs;
     show();
     const busy = Boolean(model.get("busy"));
     say(button, busy ? "Running…" : "Run");
@@ -170,7 +189,7 @@ function render({ model, el }) {
     put(button, "aria-busy", busy ? "true" : null);
     say(runText, now.run_text);
     const list = now.predictions ?? [];
-    section.hidden = !list.length;
+    section.hidden = !list.length || !guessed;
     say(title, now.prediction_title);
     follow(
       guesses,
@@ -180,13 +199,17 @@ function render({ model, el }) {
     );
   }
 
+  function shown() {
+    const picture = (source().clip ? time.frame() : model.get("picture")) ?? "";
+    return picture.startsWith("data:image/") ? picture : "";
+  }
+
   function show() {
     const now = source();
-    const picture = (now.clip ? time.frame() : model.get("picture")) ?? "";
-    const shown = picture.startsWith("data:image/") ? picture : null;
-    put(image, "src", shown);
-    put(image, "alt", shown ? `the ${now.clip ? "clip" : "picture"}: ${now.image || "yours"}` : "");
-    image.hidden = !shown;
+    const picture = shown();
+    put(image, "src", picture || null);
+    put(image, "alt", picture ? `the ${now.clip ? "clip" : "picture"}: ${now.image || "yours"}` : "");
+    image.hidden = !picture;
   }
 
   /**
@@ -232,10 +255,18 @@ function render({ model, el }) {
     watch(model, ["state", "source", "picture", "frames", "busy"], refresh),
     watch(model, ["frame"], move),
     time.stop,
+    () => app.removeEventListener("paste", onPaste),
   ];
   return {
     readout,
     point,
+    below,
+    shown,
+    guesses(on) {
+      if (guessed === on) return;
+      guessed = on;
+      update();
+    },
     step: time.step,
     onMove: (act) => moved.push(act),
     stop: () => stops.forEach((stop) => stop()),

@@ -46,12 +46,27 @@ function rgb(text) {
 }
 
 /**
+ * Colours as the theme of the page has them. A token by itself may say light-dark(…): what comes of it, a node knows.
+ * @param {Element} el
+ * @param {string[]} names
+ */
+function tokens(el, ...names) {
+  const node = h("span", { hidden: true });
+  el.append(node);
+  const found = names.map((name) => {
+    node.style.color = `var(${name})`;
+    return rgb(getComputedStyle(node).color);
+  });
+  node.remove();
+  return found;
+}
+
+/**
  * Blue below zero, paper at zero, orange above, as the theme of the page has them; 256 colours as ImageData wants them.
  * @param {Element} el
  */
 function signedColours(el) {
-  const style = getComputedStyle(el);
-  const [below, zero, above] = ["--ck-ramp-high", "--ck-panel", "--ck-accent"].map((name) => rgb(style.getPropertyValue(name)));
+  const [below, zero, above] = tokens(el, "--ck-ramp-high", "--ck-panel", "--ck-accent");
   const colours = new Uint32Array(256);
   for (let i = 0; i < 256; i++) {
     const at = (i - 127.5) / 127.5;
@@ -86,4 +101,19 @@ function paintCells(canvas, width, height, colours, share) {
 function signedShare(array) {
   const most = Math.max(Math.abs(array.low), Math.abs(array.high)) || 1;
   return (index) => 0.5 + array.at(index) / (2 * most);
+}
+
+/**
+ * Calls `act` when the page turns light or dark: what is painted does not follow by itself. Returns what ends that.
+ * @param {() => void} act
+ */
+function onTheme(act) {
+  const reader = matchMedia("(prefers-color-scheme: dark)");
+  const notebook = new MutationObserver(act);
+  reader.addEventListener("change", act);
+  notebook.observe(document.body, { attributes: true, attributeFilter: ["class", "data-jp-theme-light"] });
+  return () => {
+    reader.removeEventListener("change", act);
+    notebook.disconnect();
+  };
 }
