@@ -57,7 +57,9 @@ def test_an_unknown_name_is_an_attribute_error():
 @pytest.mark.skipif(
     not hasattr(TorchDispatchMode, "_should_skip_dynamo"), reason="this torch imports its compiler for any mode"
 )
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet50", "densenet121", "regnet_y_400mf", "efficientnet_b0", "vit_b_16"])
+@pytest.mark.parametrize(
+    "name", ["efficientnet_lite0", "resnet50", "densenet121", "regnet_y_400mf", "efficientnet_b0", "vit_b_16"]
+)
 def test_inspecting_brings_no_compiler(name):
     """Which would take longer than all the rest."""
     words = f"import sys, classykit as ck; ck.inspect({name!r}); print('torch._dynamo' in sys.modules)"

@@ -1,4 +1,4 @@
-"""Arrays for the browser: a whole number of two bytes a value, beside what its lowest and highest stand for. Pictures."""
+"""Arrays for the browser, as whole numbers of two bytes beside what the lowest and highest stand for; and pictures."""
 
 from __future__ import annotations
 

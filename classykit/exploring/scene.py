@@ -298,9 +298,9 @@ class Scene:
         self._features = capture(model, self.input_for(model), self.block)
 
     def keep_all(self) -> None:
-        """Have what every block gives, by another pass where it takes one; of very large features only those at hand."""
+        """Have what every block gives, by another pass where it takes one; what is very large only where at hand."""
         names = [name for name in self.block_names if name not in self._features]
-        shapes = [block.output_shape for block in self.inspection.trunk]
+        shapes = [block.output_shape for block in self.inspection.trunk if block.output_shape is not None]
         if names and 4 * sum(map(math.prod, shapes)) <= KEPT_BYTES:
             model = self.subject.go_live(self.device)
             self._features = {**self._features, **capture(model, self.input_for(model), names)}

@@ -51,7 +51,7 @@ def run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     short = _SHORT.get(func)
     first = args[0] if args else None
     first = first[0] if func is CAT and type(first) is list and first else first
-    if short is not None and type(first) in _TENSORS and first.is_meta:
+    if short is not None and isinstance(first, torch.Tensor) and type(first) in _TENSORS and first.is_meta:
         out = short(*args, **kwargs)
         if out is not None:
             return out
@@ -178,7 +178,6 @@ def _cat(parts: list[torch.Tensor], dim: int = 0, **kwargs: Any) -> Any:
     alike = _plain(*parts) or (first.ndim < 4 and all(part.is_meta and part.dtype == first.dtype for part in parts))
     if kwargs or not alike or not -first.ndim <= dim < first.ndim:
         return None
-    shape = list(first.shape)
     dim %= first.ndim
     around = {(*part.shape[:dim], *part.shape[dim + 1 :]) for part in parts}
     if len(around) > 1 or any(part.ndim != first.ndim for part in parts):

@@ -25,7 +25,7 @@ from classykit.plots.token_pca import token_pca
 __all__ = [
     "architecture", "arithmetic_figure", "attention_distance", "attention_heads", "attention_rollout",
     "benchmark_bars", "cost_bars", "cost_scatter", "edf", "effective_field_map", "evidence_at_every_depth",
-    "evidence_map", "evidence_of_channels", "faithfulness_curves", "feature_film", "feature_grid", "feature_map", "filters", "fit_curves",
-    "overlay", "patch_rows", "probe_curves", "profile_bars", "quantised_widths", "receptive_field_curve", "roofline",
-    "shape_flow", "similarity_map", "token_pca",
+    "evidence_map", "evidence_of_channels", "faithfulness_curves", "feature_film", "feature_grid", "feature_map",
+    "filters", "fit_curves", "overlay", "patch_rows", "probe_curves", "profile_bars", "quantised_widths",
+    "receptive_field_curve", "roofline", "shape_flow", "similarity_map", "token_pca",
 ]  # fmt: skip

@@ -83,14 +83,13 @@ def _across(piles: list[list[BlockInfo]]) -> list[tuple[float, float]]:
 
 def _height(block: BlockInfo) -> float:
     """How high, from 0.6 to 9: a doubled resolution adds as much everywhere; tokens stand for the map they make."""
-    if block.features is None:
+    known = block.features
+    if known is None:
         return 0.6
-    side = {
-        MAP2D: lambda: block.features.spatial[-1],
-        MAP3D: lambda: block.features.spatial[-1],
-        SEQUENCE: lambda: math.sqrt(block.features.spatial[0]),
-        TOKENS: lambda: math.sqrt(block.features.shape[0]),
-    }.get(block.features.kind, lambda: 1)()  # type: ignore[union-attr]
+    if known.kind in (MAP2D, MAP3D):
+        side = float(known.spatial[-1])
+    else:
+        side = math.sqrt({SEQUENCE: known.spatial or (1,), TOKENS: known.shape}.get(known.kind, (1,))[0])
     return min(0.6 + 1.05 * math.log2(max(side, 1)), 9.0)
 
 

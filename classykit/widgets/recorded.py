@@ -70,8 +70,11 @@ def _by_block(scene: Scene, panes: list[Pane]) -> tuple[dict[str, Any], dict[str
         if left < 0:
             view, pixels = {**view, "features": None, "hint": f"The maps of {name} were not recorded."}, b""
         blocks[name] = {
-            "panel_state": present.panel(other), "view_state": view, "pixels": pixels, "code": other.experiment.to_code(),
-        }  # fmt: skip
+            "panel_state": present.panel(other),
+            "view_state": view,
+            "pixels": pixels,
+            "code": other.experiment.to_code(),
+        }
         for pane in mine:
             state, arrays = pane.show()
             told[pane.id][name] = {"pane": {"tab": pane.id, **state}, "pane_pixels": arrays}

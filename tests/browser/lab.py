@@ -207,7 +207,8 @@ def accessible(page, within: str = ".classykit-explorer") -> None:
 def open_notebook(page, lab: Lab, notebook: Path | str, front: str = "lab/tree") -> str:
     """Open a copy of the notebook and wait for its kernel. Returns the kernel's id.
 
-    ``front``: "lab/tree" for JupyterLab, "notebooks" for Notebook 7. The notebook's metadata must name its kernel (``kernelspec``), or Lab asks for one in a dialog.
+    ``front``: "lab/tree" for JupyterLab, "notebooks" for Notebook 7. The notebook's metadata must name its kernel
+    (``kernelspec``), or Lab asks for one in a dialog.
     """
     # ?reset: nothing is restored from an earlier test
     page.goto(f"{lab.url}{front}/{lab.add(notebook)}?token={lab.token}&reset")

@@ -272,7 +272,7 @@ def test_it_is_alive_in_notebook_7(lab, page, shots):
 
 def test_what_takes_long_can_be_cancelled(in_jupyterlab):
     """Within a second, a model of 645 million parameters too; what is clicked meanwhile is answered afterwards."""
-    page, app, ask = in_jupyterlab
+    _, app, ask = in_jupyterlab
     expect(app.get_by_role("status").first).to_contain_text("ran in")
     choose(app, "regnet_y_128gf")
     expect(app.get_by_role("button", name=re.compile("^Model regnet_y_128gf"))).to_be_visible()
