@@ -39,6 +39,7 @@ def in_the_app(model, out):
     """A click on a block, and on Run, as the browser sends them; an interrupt is said in the app."""
     if not hasattr(in_the_app, "app") or in_the_app.of is not model:
         in_the_app.app, in_the_app.of = ck.explore(model, image="cat"), model
+        in_the_app.app._worker.do = lambda kind, act: act()  # in this thread, whose lines are counted
     app = in_the_app.app
     other = "block1-0" if app.selected_block == "block0-0" else "block0-0"  # so that there is always as much to do
     for message in ({"type": "select", "block": other}, {"type": "run"}):

@@ -33,6 +33,7 @@ ACROSS = {
     "browser/test_blocks.py": "the Blocks tab on a page of its own",
     "browser/test_compare.py": "the Compare tab on a page of its own",
     "browser/test_features.py": "the tab of feature maps, its unit and its pictures, in a browser",
+    "browser/test_recorded.py": "the Explorer in a file of its own",
     "browser/test_lab.py": "notebooks in a real JupyterLab",
     "browser/test_why.py": "the Why tab on a page of its own",
     "browser/test_information.py": "the Information tab on a page of its own",

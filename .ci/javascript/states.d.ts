@@ -87,6 +87,7 @@ interface Block {
   width: number;
   height: number;
   skip: boolean;
+  off: boolean;
   run: string;
   shares: Record<string, number>;
   values: Record<string, string>;
@@ -161,6 +162,7 @@ interface MapPill {
 
 interface MapActs {
   pick(index: number): void;
+  open(index: number): void;
   point(index: number): void;
   arrive(index: number): void;
   fold(run: string): void;

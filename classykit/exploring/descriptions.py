@@ -18,16 +18,24 @@ _kept: OrderedDict[str, tuple[ClassyModel, Inspection]] = OrderedDict()
 
 def keep(config: Mapping[str, Any], model: ClassyModel, inspection: Inspection) -> None:
     """Put a model on the meta device away, without heads, with what is known of it."""
-    _kept[_key(config)] = model, inspection
-    _kept.move_to_end(_key(config))
+    key = _key(config)
+    if key is None:
+        return
+    _kept[key] = model, inspection
+    _kept.move_to_end(key)
     while len(_kept) > LIMIT:
         _kept.popitem(last=False)
 
 
 def take(config: Mapping[str, Any]) -> tuple[ClassyModel, Inspection] | None:
     """The model of that config and what is known of it; None when it was not kept, or is in use elsewhere."""
-    return _kept.pop(_key(config), None)
+    key = _key(config)
+    return None if key is None else _kept.pop(key, None)
 
 
-def _key(config: Mapping[str, Any]) -> str:
-    return json.dumps(config, sort_keys=True, default=repr)
+def _key(config: Mapping[str, Any]) -> str | None:
+    """None for configs of more than plain values."""
+    try:
+        return json.dumps(config, sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        return None

@@ -9,7 +9,7 @@ import ast
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import wraps
+from functools import cache, wraps
 from itertools import islice
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -95,8 +95,14 @@ def controls(subject: Explored) -> list[Control]:
         preset = {key.name: key.value if key.required else key.default for key in now.keys.values()}
         rare = {key.name for key in now.keys.values() if not key.required}
     kind: Any = MODELS[name].cls.Config
-    schema = kind.model_json_schema()["properties"]
+    schema = _schema(kind)["properties"]
     return [_control(key, preset[key.name], schema[key.name], key.name in rare) for key in now.keys.values()]
+
+
+@cache
+def _schema(kind: Any) -> dict[str, Any]:
+    schema: dict[str, Any] = kind.model_json_schema()
+    return schema
 
 
 def head_controls(head: ClassyHead | str) -> list[Control]:
@@ -109,7 +115,7 @@ def head_controls(head: ClassyHead | str) -> list[Control]:
     kind: Any = HEADS[name].Config if name in HEADS else None
     if kind is None:
         return []
-    schema, given = kind.model_json_schema(), {} if isinstance(head, str) else head.config
+    schema, given = _schema(kind), {} if isinstance(head, str) else head.config
     found = []
     for key, of in kind.model_fields.items():
         if key in _SETTLED:

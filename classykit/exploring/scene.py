@@ -46,8 +46,8 @@ FIRST_DIGIT = "digit 7"  # what a model of vectors gets at first
 # How long blocks are timed, beside what it takes to warm up.
 MEASURED_SECONDS = 0.5
 
-# Of a model that is not quick a pass keeps what all blocks gave, when it is no more than this.
-KEPT_BYTES = 256_000_000
+# A pass keeps what all blocks gave, when it is no more than this.
+KEPT_BYTES = 128_000_000
 
 
 def frames_for(subject: Explored, clip: Any) -> list[Image.Image]:
@@ -109,6 +109,9 @@ class Scene:
     def forget(self) -> None:
         """Let go of the last pass: it is no longer of what is on the screen."""
         self.last: Run | None = None
+        # what takes a while to find: (what it was found in, what was found)
+        self._logits: tuple[Any, torch.Tensor | None] | None = None
+        self._labels: tuple[Any, list[str]] | None = None
         self.given: dict[str, Any] = {}
         self._features: dict[str, Any] = {}  # {block: features} of the last block looked at, or of all
         self.scores = None
@@ -260,11 +263,9 @@ class Scene:
         return self.profile
 
     def _worth_keeping(self) -> list[str]:
-        """The blocks whose features a pass keeps: the chosen one, or all where another pass would take long."""
+        """The blocks whose features a pass keeps: all, so that no other takes another pass, or the chosen one."""
         shapes = [b.output_shape for b in self.inspection.trunk if b.output_shape is not None]
-        if self.inspection.macs < QUICK_MACS or 4 * sum(map(math.prod, shapes)) > KEPT_BYTES:
-            return [self.block]
-        return self.block_names
+        return self.block_names if 4 * sum(map(math.prod, shapes)) <= KEPT_BYTES else [self.block]
 
     @property
     def is_quick(self) -> bool:
@@ -370,15 +371,22 @@ class Scene:
     def labels(self) -> list[str]:
         """What the classes are called that the model tells apart; empty where that is not known."""
         labels = self.subject.model.labels
-        known = isinstance(labels, (list, tuple)) and all(isinstance(name, str) for name in labels)
-        return list(labels) if known and labels is not None else []
+        if self._labels is None or self._labels[0] is not labels:
+            known = isinstance(labels, (list, tuple)) and all(isinstance(name, str) for name in labels)
+            self._labels = labels, list(labels) if known and labels is not None else []
+        return self._labels[1]
 
     @property
     def logits(self) -> torch.Tensor | None:
         """(1, classes) of the last run: those that have names, else the trunk's own, else a head's; None for none."""
         if self.last is None:
             return None
-        trunk, model = as_scores(self.last.trunk), self.subject.model
+        if self._logits is None or self._logits[0] is not self.given:
+            self._logits = self.given, self._find_logits(self.last)
+        return self._logits[1]
+
+    def _find_logits(self, last: Run) -> torch.Tensor | None:
+        trunk, model = as_scores(last.trunk), self.subject.model
         scores = [s for s in map(as_scores, self.given.values()) if s is not None]
         if trunk is not None and (classifies(model, trunk.shape[1]) or trunk.shape[1] == len(self.labels)):
             scores.insert(0, trunk)

@@ -37,7 +37,7 @@ def architecture(inspection: Inspection, *, color: str = "macs", title: str | No
     >>> import classykit
     >>> figure = architecture(classykit.inspect("resnet18"))
     >>> len(figure.axes[0].patches)
-    10
+    8
     """
     if color not in UNITS:
         raise ConfigError(f"color is one of {', '.join(UNITS)}, not {quoted(color)}.{suggest(color, UNITS)}")

@@ -180,6 +180,7 @@ def block_map(scene: Scene) -> dict[str, Any]:
                 "width": b.features.channels if b.features else 0,
                 "height": b.features.spatial[-1] if b.features and b.features.spatial else 0,
                 "skip": b.has_skip,
+                "off": b.name in scene.ablated,
                 "run": run.get(b.name, ""),
                 "shares": {measure: share for measure, (share, _) in amounts[b.name].items()},
                 "values": {measure: text for measure, (_, text) in amounts[b.name].items()},

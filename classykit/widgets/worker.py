@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import ctypes
 import queue
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +18,9 @@ Act = Callable[[], Any]
 SOON = 0.1  # seconds within which most is done, and that a message waits for
 IDLE = 60.0  # seconds after which a thread with nothing to do ends
 DELIVERED = 0.2  # seconds that an exception may take to reach a thread that waits for it
+LEAVING = 2.0  # seconds that work which was told to stop has to do so when Python ends
+
+_all: weakref.WeakSet[Worker] = weakref.WeakSet()
 
 
 class Cancelled(KeyboardInterrupt):
@@ -42,6 +47,7 @@ class Worker:
         # Whoever takes what is in it decides how the work ends: by itself, or by being told to. No lock, which an
         # exception from outside could leave closed.
         self._end: queue.SimpleQueue[None] = queue.SimpleQueue()
+        _all.add(self)
 
     @property
     def current(self) -> str | None:
@@ -59,7 +65,11 @@ class Worker:
                 self._thread = _thread(self._work)
                 self._thread.start()
             self._change.notify_all()
-            self._change.wait_for(self._is_idle, SOON if _is_served() else None)
+            try:
+                self._change.wait_for(self._is_idle, SOON if _is_served() else None)
+            except KeyboardInterrupt:  # of the kernel: it was meant for what it waits for
+                self.cancel()
+                raise
 
     def cancel(self) -> None:
         """Stop what is under way, wherever it is."""
@@ -96,6 +106,17 @@ class Worker:
             with self._change:
                 self._current = None
                 self._change.notify_all()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Python must not end while a thread is within torch, which would end it the hard way."""
+    for worker in list(_all):
+        worker._waiting.clear()
+        worker.cancel()
+        until = time.monotonic() + LEAVING
+        while worker.current is not None and time.monotonic() < until:
+            time.sleep(0.005)
 
 
 def _await_cancelled() -> None:

@@ -85,10 +85,10 @@ def test_a_person_s_first_five_minutes(front, request, shots):
     assert ask(b="app.selected_block") == {"b": "block4-0"}
 
     # a head: refused in words when it makes no sense, attached, shown, removed
-    app.get_by_label("Classes").fill("0")
+    app.get_by_label("Classes", exact=True).fill("0")
     app.get_by_role("button", name=re.compile("^Attach")).click()
     expect(app.get_by_role("alert")).to_contain_text("at least one class")
-    app.get_by_label("Classes").fill("7")
+    app.get_by_label("Classes", exact=True).fill("7")
     app.get_by_label("Name").fill("my <b>head</b>")
     app.get_by_role("button", name=re.compile("^Attach")).click()
     expect(app.get_by_role("button", name="Remove head my <b>head</b>")).to_be_visible()
@@ -268,6 +268,8 @@ def test_it_is_alive_in_notebook_7(lab, page, shots):
     expect(app.locator("canvas").first).to_have_attribute("width", "14")
     assert kernel_eval(lab, kernel, b="app.selected_block") == {"b": "block3-1"}
     page.screenshot(path=shots / "explorer-notebook.png", full_page=True)
+    # Notebook's own: two of its extensions ask for what only JupyterLab has
+    page.problems[:] = [p for p in page.problems if "reading 'schema'" not in p and "filebrowser:open-path" not in p]
 
 
 def test_what_takes_long_can_be_cancelled(in_jupyterlab):
@@ -280,13 +282,13 @@ def test_what_takes_long_can_be_cancelled(in_jupyterlab):
     cancel = app.get_by_role("button", name="Cancel")
     expect(cancel).to_be_visible()
     block(app, "block1-1").click()
-    block(app, "block2-3").click()
+    block(app, "block3-0").click()
     began = time.monotonic()
     cancel.click()
     expect(cancel).to_be_hidden()
     took = time.monotonic() - began
-    expect(app.get_by_role("heading", name="block2-3").first).to_be_visible()
-    assert ask(b="app.selected_block", ran="app._scene.last is not None") == {"b": "block2-3", "ran": False}
+    expect(app.get_by_role("heading", name="block3-0").first).to_be_visible()
+    assert ask(b="app.selected_block", ran="app._scene.last is not None") == {"b": "block3-0", "ran": False}
     assert took < 10, "for ever, on a machine that has much else to do; on an idle one it is within a second"
 
 

@@ -14,9 +14,8 @@ from classykit.errors import BlockError, ClassyKitError, ConfigError, DuplicateN
 from classykit.heads import LinearProbe
 from classykit.models import family_of
 from classykit.models.factory import MODELS
-from classykit.widgets.present import model_groups
 
-NAMES = [name for group in model_groups() for name in group["models"]]
+NAMES = [name for name in MODELS if MODELS[name].is_whole]
 SMALL = {"name": "resnext", "num_blocks": [1, 1], "init_planes": 8}
 HEAD = {"name": "fully_connected", "unique_id": "cls", "num_classes": 3, "fork_block": "block1-0"}
 

@@ -1,6 +1,9 @@
 """classykit.widgets.worker: one thing after the other, the newest of a kind, and it can be told to stop."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -9,6 +12,11 @@ import pytest
 
 from classykit.widgets import worker as module
 from classykit.widgets.worker import Cancelled, Worker
+
+
+@pytest.fixture(autouse=True)
+def _alone():
+    """Here a loop counts."""
 
 
 @pytest.fixture
@@ -152,3 +160,37 @@ def test_a_thread_that_waits_holds_nothing(worker):
     worker.do("a", app.act)
     del app
     assert there() is None
+
+
+def test_an_interrupt_of_the_kernel_stops_what_it_waits_for(worker):
+    stopped = threading.Event()
+
+    def act():
+        signal.raise_signal(signal.SIGINT)  # which is the main thread's
+        try:
+            while True:
+                sum(range(100))
+        except Cancelled:
+            stopped.set()
+            raise
+
+    with pytest.raises(KeyboardInterrupt):
+        worker.do("run", act)
+    assert stopped.wait(20)
+
+
+def test_python_ends_well_while_something_is_under_way():
+    words = """
+import asyncio, torch
+from classykit.widgets.worker import Worker
+worker, x = Worker(), torch.ones(600, 600)
+def act():
+    while True:
+        x @ x
+async def main():
+    worker.do("run", act)
+asyncio.run(main())
+print(worker.current)
+"""
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "run", "")

@@ -32,7 +32,7 @@ function render({ model, el }) {
   const repeats = () => blocks().some((block) => block.run);
   const opens = (/** @type {string} */ run) => Boolean(run) && folds() && opened.has(run);
 
-  const drawing = map_drawing.render({ pick, point, arrive, fold, choose: select });
+  const drawing = map_drawing.render({ pick, open, point, arrive, fold, choose: select });
   const { svg, list, options } = drawing;
   const scroller = h("div", { class: "ck-map-scroll" }, svg);
   const card = map_card.render({ measures: () => state().colors ?? [] });
@@ -63,6 +63,13 @@ function render({ model, el }) {
     if (model.get("selected") === name) return;
     model.set("selected", name);
     model.save_changes();
+  }
+
+  const chosen = (/** @type {number} */ index) => !items()[index].pile && items()[index].blocks[0].name === model.get("selected");
+
+  // What is in the block: its layers.
+  function open(/** @type {number} */ index) {
+    send(model, { type: "open_block", block: items()[index].blocks[0].name });
   }
 
   function measure(/** @type {string} */ id) {
@@ -123,6 +130,7 @@ function render({ model, el }) {
     /** @type {Record<string, number>} */
     const goals = { ArrowRight: index + 1, ArrowDown: index + 1, ArrowLeft: index - 1, ArrowUp: index - 1, Home: 0, End: Infinity };
     if (event.key in goals) move(goals[event.key]);
+    else if (event.key === "Enter" && chosen(index)) open(index);
     else if (event.key === "Enter" || event.key === " ") pick(index);
     else if (event.key === "Escape") leave(index);
     else return;
@@ -201,7 +209,8 @@ function render({ model, el }) {
     const heads = block.heads.map((head) => `head ${head.label}`);
     const inside = pile && own.find((other) => other.name === model.get("selected"));
     const repeated = pile ? [`${own.length} blocks folded, to ${last.name}`, inside ? `${inside.name} is chosen` : "", "Enter opens them"] : [];
-    return [block.name, block.shape, block.type, ...costs, ...heads, ...repeated].filter(Boolean).join(", ");
+    const off = own.some((other) => other.off) ? "a channel is switched off" : "";
+    return [block.name, block.shape, block.type, ...costs, ...heads, off, ...repeated].filter(Boolean).join(", ");
   }
 
   function point(/** @type {number} */ index) {

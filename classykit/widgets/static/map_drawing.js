@@ -49,10 +49,12 @@ function render(acts) {
     );
     const name = s("text", { class: "ck-block-name" });
     const count = s("text", { class: "ck-block-width" });
-    const node = s("g", { role: "option", class: "ck-block" }, hit, ring, under, sheet, body, name, count);
+    const dot = s("circle", { class: "ck-off-dot", r: 3 });
+    const node = s("g", { role: "option", class: "ck-block" }, hit, ring, under, sheet, body, dot, name, count);
     partsOf.set(node, { body, name, count });
     let index = 0;
     node.addEventListener("click", () => acts.pick(index));
+    node.addEventListener("dblclick", () => acts.open(index));
     node.addEventListener("pointerenter", () => acts.point(index));
     node.addEventListener("focus", () => node.matches(":focus-visible") && acts.arrive(index));
     const update = (/** @type {{ place: MapPlace, places: MapPlaces }} */ now, /** @type {number} */ i) => {
@@ -70,6 +72,9 @@ function render(acts) {
       });
       for (const each of [body, sheet, under]) put(each, "rx", Math.min(5, width / 3).toFixed(1));
       put(ring, "rx", 8);
+      dot.style.display = item.blocks.some((block) => block.off) ? "" : "none";
+      put(dot, "cx", x + width - 5);
+      put(dot, "cy", top + 6);
       const middle = x + place.width / 2;
       stand(name, middle, places.low + 22);
       stand(count, middle, places.low + 36);

@@ -1,0 +1,72 @@
+"""classykit.widgets.messages: what the browser asks for, whatever it is."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import classykit as ck
+from tests.helpers.apps import send
+
+KINDS = (
+    "choose", "device", "attach", "remove", "select", "image", "order", "scale", "page", "upload", "key", "step",
+    "save", "open_block", "compare_add", "why_class", "odd",
+)  # fmt: skip
+VALUES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.lists(st.integers(), max_size=2)
+)
+FIELDS = st.dictionaries(
+    st.sampled_from(["name", "device", "head", "id", "block", "order", "scale", "offset", "key", "at", "file"]), VALUES
+)
+
+
+class TestAnswers:
+    """A page counts what it has asked, and is told what was answered, whatever came of it."""
+
+    def test_each_page_its_own(self, app):
+        send(app, type="select", block="initial_block", page="a", asked=1)
+        send(app, type="select", block="nothing", page="b", asked=5)
+        assert app.answered == {"a": 1, "b": 5} and "no block 'nothing'" in app.error
+        send(app, type="ping", page="a", asked=2)
+        assert app.answered == {"a": 2, "b": 5} and "no block" in app.error, "a ping changes nothing"
+
+    def test_pages_that_are_gone_are_forgotten(self, app):
+        for i in range(40):
+            send(app, type="ping", page=str(i), asked=i)
+        assert list(app.answered) == [str(i) for i in range(24, 40)]
+
+    @pytest.mark.parametrize("odd", [{"page": 3, "asked": 1}, {"page": "a", "asked": "1"}, {"asked": 1}])
+    def test_odd_counts_are_passed_over(self, app, odd):
+        send(app, type="ping", **odd)
+        assert app.answered == {}
+
+
+class TestMessagesOfAnyKind:
+    @pytest.fixture(scope="class")
+    def app(self):
+        return ck.explore({"name": "resnet18", "num_blocks": [1, 1], "init_planes": 8}, image=None)
+
+    @settings(deadline=None, max_examples=150)
+    @given(kind=st.sampled_from(KINDS) | VALUES, fields=FIELDS)
+    def test_none_of_them_should_not_have_happened(self, app, kind, fields):
+        before = app.to_json()
+        app._handle_custom_msg({"type": kind, **fields}, [])
+        assert "should not have happened" not in app.error
+        if app.error:
+            assert app.to_json() == before
+        assert app.selected_block in app._scene.block_names
+
+    @pytest.mark.parametrize("message", [None, 5, [], "run", {}, {"type": []}, {"type": {}}, {"type": None}])
+    def test_what_is_no_message_is_passed_over(self, app, message):
+        app.error = ""
+        app._handle_custom_msg(message, [])
+        assert app.error == ""
+
+    @pytest.mark.parametrize("message, words", [
+        ({"type": "page"}, "The page sent 'page' without a proper 'offset'"),
+        ({"type": "page", "offset": True}, "without a proper 'offset': 'True'"),
+        ({"type": "select", "block": []}, "The page sent 'select' without a proper 'block'"),
+        ({"type": "device", "device": 5}, "without a proper 'device': '5'"),
+    ])  # fmt: skip
+    def test_what_lacks_something_is_said(self, app, message, words):
+        app._handle_custom_msg(message, [])
+        assert words in app.error
