@@ -76,6 +76,8 @@ def _by_block(scene: Scene, panes: list[Pane]) -> tuple[dict[str, Any], dict[str
             "code": other.experiment.to_code(),
         }
         for pane in mine:
+            if pane.due:
+                pane.work()
             state, arrays = pane.show()
             told[pane.id][name] = {"pane": {"tab": pane.id, **state}, "pane_pixels": arrays}
     return blocks, told
