@@ -47,6 +47,7 @@ def test_a_saved_page_shows_every_block(saved, browser, scheme, shots):
         page.get_by_role("button", name=re.compile("^Model ")).click()
         page.get_by_role("listbox", name="Models").get_by_role("option", name="resnet50", exact=True).click()
         expect(page.get_by_role("status").first).to_contain_text("This is a recording")
-        assert page.locator(".ck-silence").is_hidden() and not page.get_by_role("button", name="Run", exact=True).is_visible()
+        assert page.locator(".ck-silence").is_hidden()
+        assert not page.get_by_role("button", name="Run", exact=True).is_visible()
         page.screenshot(path=shots / f"recorded-{scheme}.png", full_page=True)
         check(page)

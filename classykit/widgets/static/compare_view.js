@@ -15,7 +15,7 @@ function render({ model, el, tools, picture }) {
   const hint = h("p", { class: "ck-soft", text: "See another model beside this one: its blocks stage by stage, what both make of one picture, and what each costs." });
   const line = h("div", { class: "ck-cmp-line" }, hint, models, form, preset);
   const [rows, grids, totals] = Array.from({ length: 3 }, () => h("div"));
-  const run = h("button", { type: "button", class: "ck-button ck-primary", on: { click: () => send(model, { type: "compare_run" }) } });
+  const run = h("button", { type: "button", class: "ck-button ck-primary", text: "Run", on: { click: () => send(model, { type: "compare_run" }) } });
   const ask = h("div", { class: "ck-cmp-ask" }, h("span", { class: "ck-soft", text: "What they see is there once they have run." }), run);
   const body = h("div", { hidden: true }, rows, ask, grids, totals);
   el.classList.add("ck-compare");

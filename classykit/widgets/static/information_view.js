@@ -19,7 +19,7 @@ function render({ model, el, tools }) {
   const path = h("input", { type: "text", class: "ck-input", "aria-label": "Folder", "aria-describedby": inside.id, placeholder: "path of a folder", autocomplete: "off", spellcheck: "false" });
   path.addEventListener("change", () => send(model, { type: "information_folder", path: path.value }));
   const folder = h("div", { class: "ck-info-folder" }, path, inside);
-  const ask = h("button", { type: "button", class: "ck-button ck-primary" });
+  const ask = h("button", { type: "button", class: "ck-button ck-primary", text: "Ask" });
   ask.addEventListener("click", () => {
     if (ask.getAttribute("aria-disabled") !== "true") send(model, { type: "information_ask" });
   });

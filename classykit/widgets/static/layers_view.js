@@ -44,7 +44,7 @@ function render({ model, el, tools }) {
   const table = h("table", { class: "ck-table ck-layers" }, h("thead", {}, head), body);
   const box = h("div", { class: "ck-table-box ck-layers-box" }, table);
   const hint = h("p", { class: "ck-hint ck-soft" });
-  const button = h("button", { type: "button", class: "ck-button ck-primary", on: { click: () => send(model, { type: "layers_run" }) } });
+  const button = h("button", { type: "button", class: "ck-button ck-primary", text: "Run", on: { click: () => send(model, { type: "layers_run" }) } });
   const said = h("span");
   const place = h("section");
   const one = layers_one.render({ model, el: place });

@@ -128,7 +128,7 @@ function render({ model, el, tools, picture }) {
   const scaled = h("span", { class: "ck-soft ck-small" });
   const depth = h("div", { class: "ck-why-depth" }, h("div", {}, h("b", { text: "The same at every depth" }), " ", scaled), strip);
   const reason = h("span");
-  const button = h("button", { type: "button", class: "ck-button ck-primary" });
+  const button = h("button", { type: "button", class: "ck-button ck-primary", text: "Show why" });
   const hint = h("div", { class: "ck-hint ck-soft ck-why-hint" }, reason, button);
   const main = h("div", { class: "ck-why-main" }, middle, right);
   classes.classList.add("ck-why-left");
