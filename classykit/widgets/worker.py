@@ -20,6 +20,8 @@ IDLE = 60.0  # seconds after which a thread with nothing to do ends
 DELIVERED = 0.2  # seconds that an exception may take to reach a thread that waits for it
 LEAVING = 2.0  # seconds that work which was told to stop has to do so when Python ends
 
+_LOCKING = ("importlib._bootstrap>", "importlib._bootstrap_external>", "threading.py", "queue.py")
+
 _all: weakref.WeakSet[Worker] = weakref.WeakSet()
 
 
@@ -145,4 +147,21 @@ def _thread(target: Act) -> threading.Thread:
 
 
 def _raise_in(thread: threading.Thread, error: type[BaseException]) -> None:
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(error))
+    """Raise an error in another thread, at a place where it leaves no lock closed.
+
+    Python's own modules for imports and threads take locks line by line: an error between two lines would leave the
+    whole process without imports.
+    """
+    until = time.monotonic() + DELIVERED
+    interval = sys.getswitchinterval()
+    while True:
+        sys.setswitchinterval(1e3)  # nothing else runs between the look and the word
+        try:
+            frame = sys._current_frames().get(thread.ident or 0)
+            where = "" if frame is None else frame.f_code.co_filename
+            if not where.endswith(_LOCKING) or time.monotonic() > until:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(error))
+                return
+        finally:
+            sys.setswitchinterval(interval)
+        time.sleep(0.0005)

@@ -1,6 +1,7 @@
 """classykit.widgets.worker: one thing after the other, the newest of a kind, and it can be told to stop."""
 
 import asyncio
+import importlib.util
 import signal
 import subprocess
 import sys
@@ -166,7 +167,7 @@ def test_an_interrupt_of_the_kernel_stops_what_it_waits_for(worker):
     stopped = threading.Event()
 
     def act():
-        signal.raise_signal(signal.SIGINT)  # which is the main thread's
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         try:
             while True:
                 sum(range(100))
@@ -194,3 +195,26 @@ print(worker.current)
 """
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "run", "")
+
+
+def test_stopping_leaves_no_import_lock_closed(worker, monkeypatch):
+    monkeypatch.setattr(module, "SOON", 0.01)
+
+    def act():
+        while True:
+            importlib.util.find_spec("nowhere_to_be_found")
+            sum(range(20_000))
+
+    def ask():
+        for n in range(100):
+            worker.do(str(n), act)
+            worker.cancel()
+            if not until(lambda: worker.current is None):
+                return n
+        return None
+
+    assert serve(ask) is None
+    found = threading.Thread(target=importlib.util.find_spec, args=["nowhere_to_be_found"], daemon=True)
+    found.start()
+    found.join(20)
+    assert not found.is_alive()
