@@ -20,7 +20,7 @@ IDLE = 60.0  # seconds after which a thread with nothing to do ends
 DELIVERED = 0.2  # seconds that an exception may take to reach a thread that waits for it
 LEAVING = 2.0  # seconds that work which was told to stop has to do so when Python ends
 
-_LOCKING = ("importlib._bootstrap>", "importlib._bootstrap_external>", "threading.py", "queue.py")
+_LOCKING = ("importlib._bootstrap>", "threading.py", "queue.py")
 
 _all: weakref.WeakSet[Worker] = weakref.WeakSet()
 
