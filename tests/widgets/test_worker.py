@@ -167,6 +167,7 @@ def test_an_interrupt_of_the_kernel_stops_what_it_waits_for(worker):
     stopped = threading.Event()
 
     def act():
+        until(lambda: worker._change._waiters)  # it waits
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         try:
             while True:
