@@ -40,7 +40,15 @@ def test_another_model_keeps_the_block_of_that_name(scene):
     assert scene.block in scene.block_names and scene.block != "block3-1"
 
 
-def test_a_quick_model_is_looked_at_again_for_another_block(scene, monkeypatch):
+def test_a_pass_shows_all_blocks(scene):
+    scene.run()
+    scene.choose("block3-1")
+    wanted = ck.capture(scene.subject.model, ck.preprocess("grace_hopper", scene.subject.model), "block3-1")
+    assert torch.equal(scene.features, wanted["block3-1"]) and not scene.wants_look
+
+
+def test_a_quick_model_of_large_features_is_looked_at_again_for_another_block(scene, monkeypatch):
+    monkeypatch.setattr(module, "KEPT_BYTES", 1000)
     assert not scene.wants_look, "nothing runs unless asked for"
     scene.run()
     assert not scene.wants_look and scene.features.shape == (1, 8, 28, 28)
