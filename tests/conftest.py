@@ -1,5 +1,7 @@
 """Fixtures of general use: small models, inputs for them, random weights."""
 
+import _imp
+import contextlib
 import copy
 
 import pytest
@@ -127,3 +129,11 @@ def small():
     torch.manual_seed(0)
     model = ck.build_model(copy.deepcopy(LIGHT["ResNeXt"])).eval()
     return model, torch.randn(2, 3, 32, 32)
+
+
+@pytest.fixture(autouse=True)
+def _imports_of_other_threads():
+    """Python's import lock is open: a test that is interrupted between two lines of it leaves it closed to threads."""
+    with contextlib.suppress(RuntimeError):  # which says that it is not this thread's
+        while _imp.lock_held():
+            _imp.release_lock()

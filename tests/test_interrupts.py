@@ -3,7 +3,6 @@
 Thousands of them, over the verbs that run a model, and over the app.
 """
 
-import _imp
 import contextlib
 import gc
 import random
@@ -154,8 +153,6 @@ def model():
     gc.freeze()
     yield ck.build_model(SMALL).train()  # what eval mode, forgotten, would show
     gc.unfreeze()
-    while _imp.lock_held():  # Python's own, which an interrupt between two of its lines leaves closed to other threads
-        _imp.release_lock()
 
 
 @pytest.mark.parametrize("files", [KIT, SWITCHES], ids=["the kit", "switches of torch"])
