@@ -46,6 +46,7 @@ def said_safely(kind: type[traitlets.TraitType[Any, Any]]) -> Any:
 
 
 def same(old: Any, new: Any) -> bool:
+    """Whether two values of a trait are one; arrays and other objects of which == says no plain word are not."""
     try:
         return old is new or bool(old == new)
     except Exception:  # whatever a person's object makes of ==: an array says that it is ambiguous

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _imp
 import asyncio
 import atexit
+import contextlib
 import ctypes
 import queue
 import sys
@@ -60,6 +62,7 @@ class Worker:
         """Have something done. ``act`` takes what goes wrong within it upon itself, but lets `Cancelled` through."""
         if threading.current_thread() is self._thread:
             return act()  # it is part of what is under way
+        _open_imports()
         with self._change:
             self._waiting = [(other, what) for other, what in self._waiting if other != kind]
             self._waiting.append((kind, act))
@@ -128,6 +131,17 @@ def _await_cancelled() -> None:
             time.sleep(0.001)
     except Cancelled:
         pass
+
+
+def _open_imports() -> None:
+    """Take back a lock of Python's imports that this thread holds by mistake.
+
+    An interrupt between two lines of an import leaves it closed. The interrupted thread can still import, so nobody
+    notices, but every other would wait for ever.
+    """
+    with contextlib.suppress(RuntimeError):  # which says that another thread holds it, and is within an import
+        while _imp.lock_held():
+            _imp.release_lock()
 
 
 def _is_served() -> bool:

@@ -198,6 +198,15 @@ def check(page) -> None:
     assert page.outside == [], "\n".join(page.outside)
 
 
+# How many different colours a canvas shows: a blank or half-drawn map has few.
+COLOURS = """canvas => {
+    const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    const seen = new Set();
+    for (let i = 0; i < d.length; i += 4) seen.add((d[i] << 16) | (d[i + 1] << 8) | d[i + 2]);
+    return seen.size;
+}"""
+
+
 def accessible(page, within: str = ".classykit-explorer") -> None:
     """Fail when axe-core finds something that some people cannot see, reach or be told."""
     found = Axe().run(page, context=within).response["violations"]

@@ -1,20 +1,12 @@
 """The Compare tab on a page of its own: another model, one selection, one picture, and what each costs."""
 
 import pytest
-from lab import accessible
+from lab import COLOURS, accessible
 from playwright.sync_api import expect
 
 import classykit as ck
 
 SMALL = {"name": "resnet18", "init_planes": 8}
-
-# How many different colours a canvas shows.
-COLOURS = """canvas => {
-    const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-    const seen = new Set();
-    for (let i = 0; i < d.length; i += 4) seen.add((d[i] << 16) | (d[i + 1] << 8) | d[i + 2]);
-    return seen.size;
-}"""
 
 
 def others(app):

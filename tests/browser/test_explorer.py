@@ -4,19 +4,11 @@ import re
 import time
 
 import pytest
-from lab import DARK, check, kernel_eval, run_all, set_theme, watched_page
+from lab import COLOURS, DARK, check, kernel_eval, run_all, set_theme, watched_page
 from marimo_server import Marimo
 from playwright.sync_api import expect
 
 NOTEBOOK = "notebooks/01_explore.ipynb"
-
-# How many different colours a canvas shows: a blank or half-drawn map has few.
-COLOURS = """canvas => {
-    const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-    const seen = new Set();
-    for (let i = 0; i < d.length; i += 4) seen.add((d[i] << 16) | (d[i + 1] << 8) | d[i + 2]);
-    return seen.size;
-}"""
 
 DRAWN = "canvas => canvas.toDataURL()"
 

@@ -1,5 +1,6 @@
 """classykit.widgets.worker: one thing after the other, the newest of a kind, and it can be told to stop."""
 
+import _imp
 import asyncio
 import importlib.util
 import signal
@@ -179,6 +180,13 @@ def test_an_interrupt_of_the_kernel_stops_what_it_waits_for(worker):
     with pytest.raises(KeyboardInterrupt):
         worker.do("run", act)
     assert stopped.wait(20)
+
+
+def test_an_interrupted_import_of_the_main_thread_closes_none_of_the_worker_s(worker):
+    _imp.acquire_lock()  # as an interrupt leaves it
+    found = []
+    serve(lambda: worker.do("run", lambda: found.append(importlib.util.find_spec("nowhere_to_be_found"))))
+    assert until(lambda: found == [None])
 
 
 def test_python_ends_well_while_something_is_under_way():
