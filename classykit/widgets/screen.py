@@ -148,11 +148,14 @@ class Screen(anywidget.AnyWidget):
             try:
                 what()
             except Cancelled:
-                self._fail("")
-                self.status = "Cancelled. Everything is as it was."
+                self._cancelled()
                 raise
-            except KeyboardInterrupt:  # of the kit's own kind, too
-                self._fail("Interrupted. Everything is as it was.")
+            except KeyboardInterrupt as error:
+                # of the kit's own kind, too: its verbs say in their own words that they were told to stop
+                if isinstance(error.__context__, Cancelled):
+                    self._cancelled()
+                else:
+                    self._fail("Interrupted. Everything is as it was.")
             except ClassyKitError as error:
                 self._fail(str(error))
             except MemoryError:
@@ -160,6 +163,10 @@ class Screen(anywidget.AnyWidget):
             except Exception as error:  # a mistake of ours, say: the app goes on, the log has it all
                 log.exception("the Explorer failed")
                 self._fail(f"This should not have happened: {type(error).__name__}: {error}")
+
+    def _cancelled(self) -> None:
+        self._fail("")
+        self.status = "Cancelled. Everything is as it was."
 
     def _fail(self, words: str) -> None:
         self._idle()

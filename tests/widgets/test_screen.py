@@ -1,5 +1,6 @@
 """classykit.widgets.screen: what is shown of a run, and without the demo's packages."""
 
+import contextlib
 import io
 
 import numpy as np
@@ -11,10 +12,12 @@ import classykit as ck
 from classykit.errors import (
     ClassyKitError,
     DeviceError,
+    Interrupted,
 )
 from classykit.exploring import explored
 from classykit.running import memory_fit
 from classykit.widgets import explorer, present
+from classykit.widgets.worker import Cancelled
 from tests.helpers.apps import SMALL, look, send
 
 
@@ -183,3 +186,28 @@ class TestWithoutTheDemoPackages:
         app = ck.explore(SMALL)
         assert app.image is None and app.source["images"] == []
         assert app.to_code().count("\n") == 4
+
+
+@pytest.mark.parametrize("in_its_own_words", [True, False])
+def test_what_was_cancelled_is_no_error(app, in_its_own_words):
+    def act():
+        try:
+            raise Cancelled
+        except KeyboardInterrupt:
+            if in_its_own_words:
+                raise Interrupted("Interrupted after 3 of 9 images.") from None
+            raise
+
+    before = app.to_json()
+    with contextlib.suppress(Cancelled):
+        app._act(act)
+    assert (app.error, app.status, app.busy) == ("", "Cancelled. Everything is as it was.", False)
+    assert app.to_json() == before
+
+
+def test_an_interrupt_is_said(app):
+    def act():
+        raise KeyboardInterrupt
+
+    app._act(act)
+    assert app.error == "Interrupted. Everything is as it was." and not app.busy
