@@ -117,8 +117,9 @@ print(time.perf_counter() - start)
 FLAT = f"""
 import os
 import classykit as ck
+from classykit.models.factory import MODELS
 app = ck.explore("efficientnet_lite0")
-names = [name for name in ck.list_models() if ck.inspect(name).params < 30e6]
+names = [name for name in ck.list_models() if MODELS[name].is_whole and ck.inspect(name).params < 30e6]
 def held():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGESIZE")
 for i in range({CHANGES}):
@@ -206,7 +207,9 @@ app.comm.send = lambda data=None, metadata=None, buffers=None: (sent.append(data
     )
     stand.page.evaluate(TIMED, [*SELECT, "block2-1"])
     stand.settle()
-    bytes_sent = ask(n="sum(len(__import__('json').dumps(data, default=str)) for data in sent)")["n"]
+    bytes_sent = ask(
+        n="sum(len(__import__('json').dumps(data, default=str, ensure_ascii=False).encode()) for data in sent)"
+    )["n"]
     before = ask(n="len(sent)", answered="dict(app.answered)")
     for option in stand.app.get_by_role("listbox", name="Architecture").get_by_role("option").all()[:12]:
         option.hover()

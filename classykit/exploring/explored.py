@@ -15,8 +15,10 @@ from classykit.errors import ConfigError, HeadError, ShapeError, StateError, fir
 from classykit.exploring import descriptions
 from classykit.heads.classy_head import HEADS, ClassyHead
 from classykit.inputs import example_of, input_shape_of
+from classykit.inspecting.attached import with_heads
 from classykit.inspecting.inspection import Inspection, inspect
 from classykit.meta import dtype_of, has_weights, meta_twin, shared_twin
+from classykit.models.attaching import keep_known
 from classykit.models.classy_model import Adapter, ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.nested import Inputs
@@ -83,11 +85,28 @@ class Explored:
         return self._inspect()
 
     def _inspect(self) -> Inspection:
-        described = self.config if self.adopted is None and self._is_all_registered() else self._described
+        plain = self.adopted is None and self._is_all_registered()
+        if plain and self.heads():
+            quick = with_heads(self._without_heads(), self._described)
+            if quick is not None:
+                return quick
+        described = self.config if plain else self._described
         inspection = inspect(described).require()  # from a config it needs no copies, and is remembered
         if not self.heads():
             self._bare = inspection
         return inspection
+
+    def _without_heads(self) -> Inspection:
+        """Of a model of this kit's."""
+        if self._bare is None:
+            self._bare = inspect({key: value for key, value in self.config.items() if key != "heads"})
+        return self._bare
+
+    def _tell_what_is_known(self, model: ClassyModel) -> None:
+        """So that a head that is attached need not ask by another pass what its block gives."""
+        if self.adopted is None:
+            rows = self._without_heads().trunk
+            keep_known(model, {row.name: row.features for row in rows if row.features is not None})
 
     @property
     def config(self) -> dict[str, Any]:
@@ -186,6 +205,7 @@ class Explored:
 
     def attach_head(self, block: str, head: ClassyHead | str, unique_id: str | None, keys: dict[str, Any]) -> str:
         """Attach a head wherever the model stands; all or nothing. Returns its unique_id."""
+        self._tell_what_is_known(self._described)
         with torch.random.fork_rng(devices=[]):  # exploring does not spend the user's random numbers
             attached = self._described.attach_head(block, copy.deepcopy(head), unique_id=unique_id, **keys)
         if self.live is not None and self.live is not self._described:
@@ -193,9 +213,9 @@ class Explored:
         self.inspection = self._inspect()
         return attached.unique_id
 
-    @staticmethod
-    def _attach_live(live: ClassyModel, block: str, described: ClassyHead) -> None:
+    def _attach_live(self, live: ClassyModel, block: str, described: ClassyHead) -> None:
         """Give the allocated model the described head: with its weights when it has some, else random ones."""
+        self._tell_what_is_known(live)
         if any(p.device.type == "meta" for p in described.parameters()):
             with torch.random.fork_rng(devices=[]):
                 live.add_heads_from_configs([{**described.config, "fork_block": block}])
@@ -214,6 +234,7 @@ class Explored:
         by_block: dict[str, list[ClassyHead]] = {}
         for block, head in heads.values():
             by_block.setdefault(block, []).append(head)
+        self._tell_what_is_known(self._described)
         self._described.set_heads(by_block)
         if self.live is not None and self.live is not self._described:
             self._put_away |= {str(head.config): head for of in self.live.get_heads().values() for head in of}
@@ -245,6 +266,7 @@ class Explored:
         for other, (at, head) in heads.items():
             mine = other == unique_id
             by_block.setdefault((block or place) if mine else at, []).append(wanted if mine else head)
+        self._tell_what_is_known(self._described)
         with torch.random.fork_rng(devices=[]):
             self._described.set_heads(by_block)
         if self.live is not None and self.live is not self._described:

@@ -20,12 +20,14 @@ Acts = dict[str, tuple[dict[str, type], Callable[[dict[str, Any]], Any]]]
 class Pane:
     """One tab over a scene: what was chosen in it, what was worked out for it, and what it shows of that.
 
-    Class attributes: ``id`` and ``title`` of the tab, and ``grows``. A pane holds no reference to the app: it reads the
-    scene, and calls ``tell`` while something takes long.
+    Class attributes: ``id`` and ``title`` of the tab, ``stays``, ``pictured`` and ``grows``. A pane holds no reference
+    to the app: it reads the scene, and calls ``tell`` while something takes long.
     """
 
     id: ClassVar[str]
     title: ClassVar[str]
+    stays: ClassVar[frozenset[str]] = frozenset()  # keys of what it shows that are the same for every block
+    pictured: ClassVar[bool] = True  # whether the picture or clip stands beside it
     grows: ClassVar[bool] = False  # whether it shows what it has while it still works
 
     def __init__(self, scene: Scene, tell: Tell):

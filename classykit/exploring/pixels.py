@@ -27,10 +27,19 @@ def pack(arrays: Sequence[Tensor]) -> tuple[list[dict[str, Any]], bytes]:
         finite = values[values.isfinite()]
         low, high = (finite.min().item(), finite.max().item()) if finite.numel() else (0.0, 0.0)
         unit = (values.nan_to_num(low, high, low).clamp(low, high) - low) / ((high - low) or 1.0)
-        described.append({"start": start, "shape": list(array.shape), "low": low, "high": high})
+        described.append({"start": start, "shape": list(array.shape), "low": brief(low), "high": brief(high)})
         data.append((unit * 65535).round().numpy().astype("<u2").tobytes())
         start += array.numel()
     return described, b"".join(data)
+
+
+def brief(value: float) -> float:
+    """A number of single precision in as many digits as that has, instead of twice as many.
+
+    >>> brief(0.10000000149011612)
+    0.1
+    """
+    return float(f"{value:.7g}")
 
 
 def data_url(picture: Image.Image, side: int) -> str:

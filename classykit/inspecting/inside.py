@@ -10,18 +10,17 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import flop_registry
 
-from classykit import formats
+from classykit import formats, shortcuts
 from classykit.contexts import Mode
 from classykit.errors import BlockError, quoted, suggest
 from classykit.features import shape_text
 from classykit.finding import Finding
-from classykit.inspecting import shortcuts
-from classykit.inspecting.watch import Watch
 from classykit.meta import registered
 from classykit.models.head_dict import is_of_head
 from classykit.nested import call, tensors_in
 from classykit.recurrent import step_by_step
 from classykit.tables import Cell, Column, Line, Table
+from classykit.watch import Watch
 
 _WORDS = {"matmul": "matrix product", "bmm": "matrix product", "scaled_dot_product_attention": "attention",
           "mul": "multiply", "cat": "join", "sub": "subtract"}  # fmt: skip

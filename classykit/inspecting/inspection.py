@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,26 +16,22 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from classykit import formats
 from classykit.contexts import verb
 from classykit.errors import ConfigError, ShapeError, quoted
-from classykit.features import Features, main_tensor, shape_text
+from classykit.features import main_tensor, shape_text
 from classykit.harmless import harmless
 from classykit.inputs import example_of, input_shape_of
 from classykit.inspecting.failure import explain
-from classykit.inspecting.receptive.receptive_field import ReceptiveField, receptive_field
-from classykit.inspecting.report import REST, UNUSED, BlockInfo, Failure, Inspection
-from classykit.inspecting.tracer import BlockTrace, Trace, trace
+from classykit.inspecting.report import BlockInfo, Failure, Inspection
+from classykit.inspecting.rows import likened, row_paths, rows_of
+from classykit.inspecting.tracer import Trace, trace
 from classykit.meta import dtype_of, empty_input, has_weights, meta_twin, registered, settle, shared_twin
 from classykit.models.classy_model import Adapter, ClassyModel
 from classykit.models.factory import MODELS, build_model
-from classykit.models.head_dict import is_head, is_of_head
 from classykit.nested import Inputs, mapped, other_way, parts_of, random_like, tensors_in
-from classykit.scripted import is_scripted
 from classykit.subject import name_of, subject_of
 
 __all__ = ["BlockInfo", "Failure", "Inspection", "clear_cache", "inspect"]
 
 _REMEMBERED = 256  # inspections of names and configs: a zoo, and what an afternoon tries
-#: rows that are neither block nor head, in words
-WITHOUT_PLACE = {REST: "outside the listed blocks", UNUSED: "weights not used"}
 _cache: OrderedDict[Any, Inspection] = OrderedDict()
 
 
@@ -90,12 +84,12 @@ def inspect(
     batch_size = batch_size or (1 if given is None else given.batch_size)
     if subject.module is not None:
         twin = _twin_of(subject.module, input_shape, given)
-        return _inspect(_Twins(None, twin, input_shape, given), batch_size, subject.module)
+        return _inspect(Twins(None, twin, input_shape, given), batch_size, subject.module)
     key = None if given is not None else _key(subject.config, input_shape, batch_size)
     if key is not None and key in _cache:
         _cache.move_to_end(key)
         return _cache[key]
-    found = _inspect(_Twins(subject.config, None, input_shape, given), batch_size)
+    found = _inspect(Twins(subject.config, None, input_shape, given), batch_size)
     if key is not None:
         _cache[key] = found
         if len(_cache) > _REMEMBERED:
@@ -121,7 +115,7 @@ def _key(config: Mapping[str, Any], input_shape: tuple[int, ...] | None, batch_s
     return text, entry.cls, None if input_shape is None else tuple(input_shape), batch_size
 
 
-class _Twins:
+class Twins:
     """Where twins of a model come from: its config, or a twin to copy; and what they are called with."""
 
     def __init__(
@@ -144,7 +138,7 @@ class _Twins:
         return twin, twin.example_input(batch_size, "meta")
 
 
-def _inspect(source: _Twins, batch_size: int, original: nn.Module | None = None) -> Inspection:
+def _inspect(source: Twins, batch_size: int, original: nn.Module | None = None) -> Inspection:
     twin, x = source.make(batch_size)
     shape = Inputs.of(x).shape_of_one
     heads = {h.unique_id: block for block, of_block in twin.get_heads().items() for h in of_block}
@@ -175,7 +169,7 @@ def _inspect(source: _Twins, batch_size: int, original: nn.Module | None = None)
         )
         note = f"{note} {unlisted}".strip()
     tensors, buffers = registered(twin.modules())
-    rows = _liken(_rows(twin, paths, seen.blocks, heads, shape, batch_size, moves))
+    rows = likened(rows_of(twin, paths, seen.blocks, heads, shape, batch_size, moves))
     return Inspection(
         name=name_of(twin),
         input_shape=shape,
@@ -190,6 +184,7 @@ def _inspect(source: _Twins, batch_size: int, original: nn.Module | None = None)
         unreached_params=sum(p.numel() for p in tensors) - sum(row.params for row in rows),
         inputs=_inputs(x, batch_size),
         _make=make,
+        _fields={name: b.fields.get(id(main_tensor(b.output, batch_size)[1])) for name, b in seen.blocks.items()},
     )
 
 
@@ -202,7 +197,7 @@ def _inputs(x: Any, batch_size: int) -> dict[str, tuple[int, ...]]:
 
 
 def _real_pass(
-    source: _Twins, original: nn.Module | None, paths: Mapping[str, str], batch_size: int
+    source: Twins, original: nn.Module | None, paths: Mapping[str, str], batch_size: int
 ) -> tuple[Trace, ClassyModel] | None:
     """The pass on numbers, for a model that no meta pass does; None where there are none to run it with.
 
@@ -239,16 +234,6 @@ def unfused() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fused)
 
 
-def _liken(rows: list[BlockInfo]) -> tuple[BlockInfo, ...]:
-    """The rows, each with the name of the first that is equal but for the name, and for what it sees."""
-    first: dict[BlockInfo, str] = {}
-    likened = []
-    for row in rows:
-        name = first.setdefault(replace(row, name="", receptive_field=None), row.name)
-        likened.append(row if name == row.name else replace(row, like=name))
-    return tuple(likened)
-
-
 def _twin_of(
     model: nn.Module, input_shape: tuple[int, ...] | None = None, example: Inputs | None = None
 ) -> ClassyModel:
@@ -280,102 +265,3 @@ def _as_model(
     if isinstance(found, Adapter):  # which blocks run may take weights to find out, and the copy has none
         found.list_as(listed or ClassyModel.from_model(original, input_shape, example=example))
     return found
-
-
-def row_paths(model: ClassyModel) -> dict[str, str]:
-    """{row: dotted path}: the listed blocks, what else works, other blocks that have heads, and the heads."""
-    listed = {**model.block_paths(), **model.other_paths()}
-    listed = {name: path for name, path in listed.items() if not is_scripted(model.get_submodule(path))}
-    heads = model.get_heads()
-    extra = {block: model.find_block(block)[1] for block in heads if block not in listed}
-    for name, head in model.named_modules() if heads else ():
-        if is_head(name):
-            extra[_row_of_head(head.unique_id, listed)] = name
-    return {**listed, **extra}
-
-
-def _row_of_head(unique_id: str, listed: Mapping[str, str]) -> str:
-    return f"head {unique_id}" if unique_id in listed else unique_id
-
-
-def _rows(
-    twin: ClassyModel,
-    paths: Mapping[str, str],
-    seen: Mapping[str, BlockTrace],
-    heads: Mapping[str, str],
-    shape: tuple[int, ...],
-    batch_size: int,
-    moves: Mapping[str, tuple[bool, ...]],
-) -> list[BlockInfo]:
-    rows: list[BlockInfo] = []
-    stage, resolution = -1, None
-    square = len(shape) < 3 or shape[-1] == shape[-2]
-    for name in seen:
-        block = seen[name]
-        path = paths.get(name, "")
-        is_head = is_of_head(path)
-        output = main_tensor(block.output, batch_size)[1]
-        given = Features.of(output, batch_size, square, moves.get(path))
-        sees = receptive_field(block.fields.get(id(output)), shape[1:])
-        spatial = given.spatial if given is not None else ()
-        here = spatial or (given.kind if given is not None else None)
-        if not is_head and name not in WITHOUT_PLACE and here != resolution:
-            stage, resolution = stage + 1, here
-        rows.append(
-            BlockInfo(
-                name=name,
-                type=_type_of(twin.get_submodule(path)) if path else WITHOUT_PLACE.get(name, "block"),
-                stage=None if is_head or name in WITHOUT_PLACE else stage,
-                input_shape=_shape(main_tensor(block.input, batch_size)[1], batch_size),
-                output_shape=_shape(output, batch_size),
-                stride=_stride(sees, spatial, shape[1:]),
-                params=sum(p.numel() for p in block.params),
-                macs=block.cost.macs,
-                activations=block.cost.activations,
-                activation_bytes=block.cost.activation_bytes,
-                heads=tuple(h for h, of_block in heads.items() if of_block == name and not is_head),
-                receptive_field=sees,
-                features=given,
-                is_head=is_head,
-                has_skip=block.has_skip,
-            )
-        )
-    return rows
-
-
-def _stride(
-    field: ReceptiveField | None, spatial: tuple[int, ...], image: tuple[int, ...]
-) -> float | tuple[float, ...] | None:
-    """Pixels of the input from one position to the next, by axis, or one number where the axes agree.
-
-    That is the receptive field's; along an axis where it is not known, or all positions see the same, it is what its
-    maker meant: 260 pixels at 33 positions, 7.88, are stride 8; a whole number is what it is.
-    """
-    if not spatial or len(spatial) != len(image) or not all(spatial):
-        return None
-    known = field.stride if field is not None and field.stride is not None else (0,) * len(spatial)
-    ratios = [n / here for n, here in zip(image, spatial, strict=True)]
-    meant = [ratio if ratio == round(ratio) else 2.0 ** round(math.log2(ratio)) for ratio in ratios]
-    by_axis = tuple(float(jump or ratio) for jump, ratio in zip(known, meant, strict=True))
-    return by_axis if len(set(by_axis)) > 1 else by_axis[0]
-
-
-def _shape(value: Any, batch_size: int) -> tuple[int, ...] | None:
-    if not isinstance(value, torch.Tensor):
-        return None
-    features = Features.of(value, batch_size)
-    return features.shape if features is not None else tuple(value.shape[1:])
-
-
-def _type_of(module: nn.Module) -> str:
-    words = getattr(module, "block_type", None)
-    if isinstance(words, str):
-        return words
-    registered = getattr(module, "registered_name", None)
-    if isinstance(registered, str):
-        return registered.replace("_", " ").removesuffix(" head") + " head"
-    name = type(module).__name__
-    kernel = getattr(module, "kernel_size", None)
-    if isinstance(kernel, tuple) and all(isinstance(k, int) for k in kernel):
-        name += " " + "×".join(map(str, kernel))
-    return name

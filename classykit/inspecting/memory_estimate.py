@@ -10,11 +10,10 @@ import torch
 from torch import nn
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from classykit import formats
+from classykit import formats, shortcuts
 from classykit.errors import ConfigError, quoted
-from classykit.inspecting import shortcuts
-from classykit.inspecting.watch import Watch
 from classykit.nested import Inputs, call, tensors_in
+from classykit.watch import Watch
 
 OPTIMIZERS = {"sgd": 0, "momentum": 1, "adam": 2}  # numbers kept for each parameter
 

@@ -186,6 +186,8 @@ class Inspection:
     _make: Callable[[int, torch.dtype | None], tuple[nn.Module, Any]] | None = field(
         default=None, repr=False, compare=False
     )
+    # {row: what its output sees}, from which a head's can be worked out without another pass
+    _fields: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def trunk(self) -> list[BlockInfo]:

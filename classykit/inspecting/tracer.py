@@ -16,17 +16,17 @@ from torch._C import DispatchKey
 from torch._ops import HigherOrderOperator
 from torch.utils.flop_counter import flop_registry
 
+from classykit import shortcuts
 from classykit.contexts import Mode
-from classykit.inspecting import shortcuts
 from classykit.inspecting.folding import outline, redraw, structure_key
 from classykit.inspecting.receptive.fields import ALL, Field, Site, Unfollowed, absolute, extent, plain, relative
 from classykit.inspecting.receptive.sight import Sight
 from classykit.inspecting.report import REST, UNUSED
 from classykit.inspecting.skips import Flow
-from classykit.inspecting.watch import Watch
 from classykit.meta import registered
 from classykit.nested import Inputs, call, tensors_in
 from classykit.recurrent import FEW, Brief, drawn_out, is_recurrent, step_by_step, steps, time_dim
+from classykit.watch import Watch
 
 
 @dataclass
@@ -380,7 +380,14 @@ class _Known:
         return found_here and absolute(found_here, given, here)
 
 
-def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, as_tokens: bool = False) -> Trace:
+def trace(
+    twin: nn.Module,
+    paths: Mapping[str, str],
+    x: Any,
+    fold: bool = True,
+    as_tokens: bool = False,
+    origin: tuple[tuple[int, ...], Field | None] | None = None,
+) -> Trace:
     """Watch one pass of ``twin``, a module on the meta device that may be changed, on the meta input ``x``.
 
     Args:
@@ -389,6 +396,7 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, 
         fold: work out equal blocks with equal inputs once; what is counted is the same either way.
         as_tokens: whether an input of three dimensions is tokens (N, L, C), whose positions are not followed, and no
             sequence (N, C, L).
+        origin: for a part of a model alone: the shape of the model's input, and what ``x`` sees of that.
 
     Each parameter is booked once: on the innermost block that runs whose module holds it, else on the block in which,
     or before whose end, it is used, else on `REST`; those that the pass does not come to on `UNUSED`. What a pass
@@ -406,7 +414,9 @@ def trace(twin: nn.Module, paths: Mapping[str, str], x: Any, fold: bool = True, 
     followed = image is not None and image.is_floating_point() and image.ndim > (3 if as_tokens else 2)
     others = (t for t in tensors_in(x) if t is not image or not followed)
     sight = Sight((*parameters, *buffers, *others), partial(_kept, twin))
-    if image is not None and followed:
+    if origin is not None:
+        sight.begin_amid(x, *origin)
+    elif image is not None and followed:
         sight.begin(image)
     watch = _Watch(owned, set(paths), sight)
     watch.listed = {id(p) for p in parameters}

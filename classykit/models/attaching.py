@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
@@ -17,11 +18,15 @@ from classykit.features import IN_WORDS, TOKENS, Features, main_tensor, patch_gr
 from classykit.heads.classy_head import HEADS, ClassyHead, heads_that_fit
 from classykit.memory import refuse_weights_of
 from classykit.meta import dtype_of, meta_twin, weightless
-from classykit.models.running_blocks import Watch, probed
+from classykit.models.running_blocks import PROBE_BATCH, Watch, probed
 from classykit.models.taps import Reading
+from classykit.shortcuts import Shortened
 
 if TYPE_CHECKING:
     from classykit.models.classy_model import ClassyModel
+
+# {a model whose trunk stays as it is: what its blocks give}; its copies, which may be changed, are not among them
+_kept: WeakKeyDictionary[ClassyModel, dict[str, Probed]] = WeakKeyDictionary()
 
 LARGEST_MAP = 256  # positions along an axis that are tried for a head that wants more than there are
 
@@ -75,7 +80,7 @@ def heads_fitted(
     """
     ids = set(taken)
     try:
-        seen = probe(model, {path for _, path, _ in wanted})[0] if wanted else {}
+        seen = _seen_of(model, {path for _, path, _ in wanted}) if wanted else {}
     except ClassyKitError:
         raise
     except Exception:  # the model cannot run on meta tensors: heads then say themselves what they take
@@ -111,6 +116,26 @@ def heads_fitted(
         refuse_weights_of(described, device, f"head {names}")
     # weights are made now that all of them fit
     return [(block, h if isinstance(h, ClassyHead) else h()) for block, h in checked], readings
+
+
+def _seen_of(model: ClassyModel, paths: set[str]) -> dict[str, Probed]:
+    """What the blocks at these paths give: as it was kept, where the trunk is not to change (see `keep_known`)."""
+    kept = _kept.get(model)
+    return kept if kept is not None and paths <= kept.keys() else probe(model, paths)[0]
+
+
+def keep_known(model: ClassyModel, known: Mapping[str, Features]) -> None:
+    """Take it as said what the blocks of a model of this kit's give, so that heads come and go without a pass of it.
+
+    For whoever owns the model, and leaves its trunk as it is. ``known`` is by block, and not needed a second time.
+    """
+    if model not in _kept:
+        size, dtype, paths = PROBE_BATCH, dtype_of(model), model.block_paths()
+        _kept[model] = {
+            paths[block]: Probed(f, torch.empty(size, *f.shape, dtype=dtype, device="meta"), Reading())
+            for block, f in known.items()
+            if block in paths
+        }
 
 
 def _completed(
@@ -181,7 +206,7 @@ def _check_fit(
         )
     twin = meta_twin(head)
     try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.random.fork_rng(devices=[]), torch.no_grad(), Shortened():
             twin(output.to(dtype_of(head)))
     except Exception as error:  # whatever a stranger's head raises
         why = f"head {quoted(head.unique_id)} cannot take {block}'s {_kind_words(features)}: {first_line(error)}"

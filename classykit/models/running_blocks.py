@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -21,6 +21,7 @@ from classykit.models.blocks import depth_of, find_blocks
 from classykit.models.head_dict import is_of_head
 from classykit.nested import Inputs, call, mapped, random_like, tensors_in
 from classykit.scripted import is_scripted
+from classykit.shortcuts import Shortened
 
 if TYPE_CHECKING:
     from classykit.models.classy_model import ClassyModel
@@ -92,7 +93,8 @@ def probed(
         hooks = watch(twin, batch)
         x = twin.example_input(batch, "meta")
         try:
-            with torch.random.fork_rng(devices=[]), torch.no_grad():
+            ours = Shortened() if model.channels_first else nullcontext()  # a stranger's runs as it does
+            with torch.random.fork_rng(devices=[]), torch.no_grad(), ours:
                 call(twin.forward, x)
         except Exception as error:  # whatever a stranger's code does on meta tensors
             failed = failed or error

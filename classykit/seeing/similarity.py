@@ -200,6 +200,7 @@ def _cka(held: _Held, names: list[str]) -> torch.Tensor:
                 tiles.append((left @ right.T).double().flatten())
             grams = torch.stack(tiles)  # (blocks, tile)
             products += grams @ grams.T * (1 if i == j else 2)
+    products = (products + products.T) / 2  # which not every processor's product of matrices has in the last bit
     norms = products.diagonal().clamp_min(0).sqrt()
     found = products / (norms[:, None] * norms[None]).clamp_min(1e-300)
     return found.clamp(0, 1)

@@ -15,7 +15,7 @@ from classykit.exploring.budget import Budget, Peak
 from classykit.exploring.design import TEXT, Control, controls, side
 from classykit.exploring.explored import Explored
 from classykit.exploring.history import History
-from classykit.exploring.pixels import data_url
+from classykit.exploring.pixels import brief, data_url
 from classykit.exploring.runs import labels, runs
 from classykit.exploring.scene import EVIDENCE, PICTURE, Scene
 from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, VECTOR, Features, shape_text
@@ -258,7 +258,7 @@ def panel(scene: Scene) -> dict[str, Any]:
         "stride": stride_text(inspection, block),
         "sees": sees(info.receptive_field),
         "rows": [
-            {"label": label, "share": share, "value": value, "percent": formats.percent(share)}
+            {"label": label, "share": round(share, 4), "value": value, "percent": formats.percent(share)}
             for label, value, share in rows
         ],
         "heads": head_choices(info),
@@ -276,10 +276,12 @@ def panel(scene: Scene) -> dict[str, Any]:
     }
 
 
-def view(scene: Scene) -> tuple[dict[str, Any], bytes]:
-    """(state, pixels) of the view of features."""
+def view(scene: Scene, seen: bool = True) -> tuple[dict[str, Any], bytes]:
+    """(state, pixels) of the view of features; without the maps while another tab is what is seen."""
     maps = scene.maps()
     described, pixels = (None, b"") if maps is None else features(scene, maps)
+    if described is not None and not seen:
+        described, pixels = {**described, "maps": [], "orders": [], "names": []}, b""
     state = {
         "block": scene.block,
         "untrained": scene.subject.trained is None,
@@ -380,7 +382,7 @@ def features(scene: Scene, maps: FeatureMaps) -> tuple[dict[str, Any], bytes]:
         "offset": scene.offset,
         "page_size": scene.page_size,
         "maps": [
-            {"channel": channel, "low": low, "high": high}
+            {"channel": channel, "low": brief(low), "high": brief(high)}
             for channel, (low, high) in zip(maps.channels, maps.limits.tolist(), strict=True)
         ],
     }

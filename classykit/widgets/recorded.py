@@ -38,7 +38,7 @@ def page(scene: Scene, state: Mapping[str, Any], panes: Iterable[Pane], parts: l
     tabs = [tab for tab in state["tabs"] if tab["id"] not in {p.id for p in panes} or tab["id"] in RECORDED]
     small, large, frames = present.pictures(scene)
     start = {**state, **blocks[scene.block], "thumbnail": small, "picture": large, "frames": frames}
-    start |= {"tabs": tabs, "status": "", "error": "", "busy": False}
+    start |= {"tabs": tabs, "status": "", "error": "", "busy": False, "pane_stays": {}}
     if start["tab"] not in [tab["id"] for tab in tabs]:
         start["tab"] = tabs[0]["id"]
     recording = {"state": start, "blocks": blocks, "panes": told}
@@ -79,7 +79,7 @@ def _by_block(scene: Scene, panes: list[Pane]) -> tuple[dict[str, Any], dict[str
             if pane.due:
                 pane.work()
             state, arrays = pane.show()
-            told[pane.id][name] = {"pane": {"tab": pane.id, **state}, "pane_pixels": arrays}
+            told[pane.id][name] = {"pane_moves": {"tab": pane.id, **state}, "pane_pixels": arrays}
     return blocks, told
 
 

@@ -90,7 +90,9 @@ class Screen(anywidget.AnyWidget):
     moment = traitlets.Int(0, help="a frame, or a time step where there is no clip; goes both ways").tag(sync=True)
     tabs = traitlets.List(traitlets.Dict(), help="the tabs that the model has: id, title").tag(sync=True)
     tab = traitlets.Unicode(FEATURES, help="the id of the open tab; goes both ways").tag(sync=True)
-    pane = traitlets.Dict(help="what is on the open tab: tab, which it is of, and what its view is told").tag(sync=True)
+    pane = traitlets.Dict(help="what is on the open tab: tab, which it is of, and what its view is told")
+    pane_moves = traitlets.Dict(help="that of it which is another for another block").tag(sync=True)
+    pane_stays = traitlets.Dict(help="and the rest, which a click need not send again").tag(sync=True)
     pane_pixels = traitlets.Bytes(help="the arrays of the open tab, as exploring.pixels packs them").tag(sync=True)
     code = traitlets.Unicode(help="what makes all that, in Python").tag(sync=True)
     models = traitlets.List(traitlets.Dict(), help="the models to choose from: name, family, kinds, ...").tag(sync=True)
@@ -208,17 +210,24 @@ class Screen(anywidget.AnyWidget):
         with self.hold_sync():  # a map without its pixels would be drawn wrong
             self.tabs = [{"id": FEATURES, "title": "Features"}, *({"id": p.id, "title": p.title} for p in there)]
             state, self.pane_pixels = pane.show()
-            self.tab, self.pane = pane.id, {"tab": pane.id, **state}
+            self.tab = pane.id
+            self._show_pane(pane, state)
             self.bar_state = present.bar(scene, Budget(**self.budget), self._peak)
             self.models, self.heads = present.models(self._own), present_heads.heads(scene)
             self.map_state, self.selected = present.block_map(scene), scene.block
             self.panel_state, self.code, self.steps = present.panel(scene), self.to_code(), present.steps(self._history)
             self.design = present.design(scene, self._refused)
-            self.view_state, self.pixels = present.view(scene)
+            if pane.pictured:
+                self.view_state, self.pixels = present.view(scene, seen=pane is self._features)
             self.source, self.moment = present.source(scene), scene.frame
             if self._shown is not scene.pictures:  # to write them as JPEG takes longer than all the rest
                 self._shown = scene.pictures
                 self.thumbnail, self.picture, self.frames = present.pictures(scene)
+
+    def _show_pane(self, pane: Pane, state: dict[str, Any]) -> None:
+        self.pane = {"tab": pane.id, **state}
+        self.pane_stays = {key: value for key, value in state.items() if key in pane.stays}
+        self.pane_moves = {key: value for key, value in self.pane.items() if key not in pane.stays}
 
     def _work(self, pane: Pane) -> None:
         """What the open tab shows, worked out; an error is said, and the tab shows what it can without."""
@@ -243,7 +252,7 @@ class Screen(anywidget.AnyWidget):
         if pane is not None and pane.grows:
             with self.hold_sync():
                 state, self.pane_pixels = pane.show()
-                self.pane = {"tab": pane.id, **state}
+                self._show_pane(pane, state)
 
     def _progress(self, words: str) -> Callable[[int, int], None]:
         """A callback for a run that moves the bar at most ten times a second."""

@@ -81,7 +81,7 @@ def test_a_person_s_first_five_minutes(front, request, shots):
     app.get_by_role("button", name=re.compile("^Attach")).click()
     expect(app.get_by_role("alert")).to_contain_text("at least one class")
     app.get_by_label("Classes", exact=True).fill("7")
-    app.get_by_label("Name").fill("my <b>head</b>")
+    app.get_by_label("Name", exact=True).fill("my <b>head</b>")
     app.get_by_role("button", name=re.compile("^Attach")).click()
     expect(app.get_by_role("button", name="Remove head my <b>head</b>")).to_be_visible()
     expect(app.get_by_role("alert")).to_be_hidden()
@@ -134,7 +134,7 @@ def test_a_person_s_first_five_minutes(front, request, shots):
     # its keys: turned by typing and by a slider, refused with what would work, put back, taken back
     app.get_by_role("tab", name="Block").first.focus()
     page.keyboard.press("ArrowRight")
-    app.get_by_text("more keys").click()
+    app.locator("summary:visible", has_text="more keys").click()
     planes = app.get_by_role("textbox", name="init_planes")
     planes.fill("0")
     planes.press("Enter")

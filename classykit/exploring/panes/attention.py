@@ -55,6 +55,7 @@ class AttentionPane(Pane):
     """What the model on the screen attends to, from one chosen place."""
 
     id, title = "attention", "Attention"
+    stays = frozenset({"layers"})
 
     def __init__(self, scene: Scene, tell: Tell):
         super().__init__(scene, tell)

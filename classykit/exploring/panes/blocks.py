@@ -54,6 +54,8 @@ class BlocksPane(Pane):
     """The table of blocks."""
 
     id, title = "blocks", "Blocks"
+    pictured = False
+    stays = frozenset({"name", "columns", "rows", "runs", "totals", "note", "widths", "against"})
 
     _made: tuple[Inspection, Profile | None, dict[str, Any]] | None = None
 

@@ -71,6 +71,7 @@ class InformationPane(Pane):
     """A linear probe on each block, of digits, of a folder's classes, or of what Python gave."""
 
     id, title = "information", "Information"
+    pictured = False
     grows = True
 
     def __init__(self, *given: Any):

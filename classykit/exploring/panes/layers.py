@@ -10,7 +10,7 @@ import torch
 from classykit import formats
 from classykit.errors import BlockError, ClassyKitError, ConfigError
 from classykit.exploring.pane import Acts, Pane
-from classykit.exploring.pixels import pack
+from classykit.exploring.pixels import brief, pack
 from classykit.features import shape_text
 from classykit.inspecting.inside import Inside, Part
 from classykit.python_code import literal
@@ -29,6 +29,7 @@ class LayersPane(Pane):
     """The layers of the chosen block, and the arithmetic of one value of one of them."""
 
     id, title = "layers", "Layers"
+    pictured = False
 
     _subject: Explored | None = None
     _block = ""
@@ -226,22 +227,26 @@ class LayersPane(Pane):
         return state, pixels
 
     def _rows(self) -> list[dict[str, Any]]:
+        """What goes without saying is left out: a click sends these, and there may be hundreds."""
         macs = self._inside.macs if self._inside is not None else 0
-        return [
-            {
+        rows = []
+        for i, part in enumerate(self._parts):
+            row: dict[str, Any] = {
                 "name": part.name,
                 "type": part.type,
                 "output": shape_text(part.output_shape),
                 "params": formats.count(part.params) if part.params else "–",
                 "macs": formats.count(part.macs) if part.macs else "–",
-                "share": round(part.macs / macs, 4) if part.macs else 0,
-                "percent": formats.percent(part.macs / macs) if part.macs else "",
                 "sign": "sum" if part.adds else "macs" if part.macs else "none",
-                "opens": bool(part.parts),
-                "takes": list(part.takes),
             }
-            for part in self._parts
-        ]
+            if part.macs:
+                row |= {"share": round(part.macs / macs, 4), "percent": formats.percent(part.macs / macs)}
+            if part.parts:
+                row["opens"] = True
+            if part.takes and list(part.takes) != [i - 1]:
+                row["takes"] = list(part.takes)
+            rows.append(row)
+        return rows
 
     def _hint(self) -> tuple[str, str]:
         """(what stands in the place of the arithmetic, the button that ends that); "" for none."""
@@ -294,7 +299,9 @@ class LayersPane(Pane):
             "agrees": ok,
             "check": f"as torch has it{loose}" if ok else f"torch has {one.value:.6g}: {off} off",
             "within": within,
-            "steps": [{"name": self._name_of(step), "how": step.how, "value": step.value} for step in one.follows],
+            "steps": [
+                {"name": self._name_of(step), "how": step.how, "value": brief(step.value)} for step in one.follows
+            ],
             "macs": f"{window.numel()} × {shape_text(part.output_shape)} values = {formats.count(part.macs)} MACs"
             if counted == part.macs
             else "",

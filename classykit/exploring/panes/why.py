@@ -52,6 +52,7 @@ class WhyPane(Pane):
     """
 
     id, title = "why", "Why"
+    stays = frozenset({"heads", "thumbs", "arrays", "classes"})
 
     def __init__(self, scene: Scene, tell: Tell):
         super().__init__(scene, tell)
@@ -279,7 +280,12 @@ class WhyPane(Pane):
         words, hits = self._hits(found) if self._typed else ("", [])
         return {
             "classes": [
-                {"number": n, "label": _name(found, n), "share": shares[n].item(), "value": _percent(shares[n].item())}
+                {
+                    "number": n,
+                    "label": _name(found, n),
+                    "share": round(shares[n].item(), 4),
+                    "value": _percent(shares[n].item()),
+                }
                 for n in rows
             ],
             "target": target,
@@ -403,7 +409,8 @@ def _made_of(found: Evidence, block: str) -> dict[str, Any]:
         "sum": _sum(found, block) if exact else None,
         "why": _because(found, block),
         "channels": [
-            {"channel": c, "share": part / most, "value": f"{part:+.{places}f}".replace("-", "−")} for c, part in parts
+            {"channel": c, "share": round(part / most, 4), "value": f"{part:+.{places}f}".replace("-", "−")}
+            for c, part in parts
         ],
         "parts": f"{words[True]} of {found.channels[block].shape[1]} for, {words[False]} against",
     }

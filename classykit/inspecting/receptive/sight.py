@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -39,11 +39,15 @@ class Sight:
         self.time = 0
 
     def begin(self, x: torch.Tensor) -> None:
-        field = of_input(x.shape)
+        self.begin_amid(x, x.shape, of_input(x.shape))
+
+    def begin_amid(self, x: torch.Tensor, shape: Sequence[int], sees: Field | None) -> None:
+        """Begin at a tensor that sees ``sees`` of an input of ``shape``, (N, C, [T,] H, W)."""
+        field = of_input(shape)
         if field is not None:
             self.axes = len(field.axes)
             self.image = field.axes, tuple(hull(field, a) for a in range(self.axes))
-            self.put(x, field)
+            self.put(x, sees)
 
     def put(self, tensor: torch.Tensor, field: Field | None) -> None:
         tensor._sees = (field, self.time)

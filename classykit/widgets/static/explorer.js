@@ -71,6 +71,21 @@ function questions(app) {
 }
 
 /**
+ * What is on the open tab: it comes as what another block changes, and what stays. The same object until either changes.
+ * @param {Model<any>} app
+ */
+function merged(app) {
+  /** @type {any[]} */
+  let of = [];
+  let whole = {};
+  return () => {
+    const now = [app.get("pane_stays"), app.get("pane_moves")];
+    if (now.some((part, i) => part !== of[i])) [of, whole] = [now, { ...now[0], ...now[1] }];
+    return whole;
+  };
+}
+
+/**
  * The app as one of its parts sees it, where some of its traits go by shorter names.
  * @param {Model<any>} app
  * @param {ReturnType<typeof questions>} kernel
@@ -79,19 +94,23 @@ function questions(app) {
  */
 function partOf(app, kernel, names) {
   const of = (/** @type {string} */ name) => names[name] ?? name;
-  const event = (/** @type {string} */ name) => (name.startsWith("change:") ? `change:${of(name.slice(7))}` : name);
+  const pane = merged(app);
+  const events = (/** @type {string} */ name) => {
+    if (name === "change:pane") return ["change:pane_moves", "change:pane_stays"];
+    return [name.startsWith("change:") ? `change:${of(name.slice(7))}` : name];
+  };
   const part = {
-    get: (/** @type {string} */ name) => (name === "busy" && kernel.waiting()) || app.get(of(name)),
+    get: (/** @type {string} */ name) => (name === "busy" && kernel.waiting()) || (name === "pane" ? pane() : app.get(of(name))),
     set: (/** @type {string} */ name, /** @type {unknown} */ value) => app.set(of(name), value),
     save_changes() {
       app.save_changes();
       kernel.ask({ type: "ping" });
     },
     on(/** @type {string} */ name, /** @type {any} */ act) {
-      app.on(event(name), act);
+      for (const each of events(name)) app.on(each, act);
       if (name === "change:busy") kernel.onChange(act);
     },
-    off: (/** @type {string} */ name, /** @type {any} */ act) => app.off(event(name), act),
+    off: (/** @type {string} */ name, /** @type {any} */ act) => events(name).forEach((each) => app.off(each, act)),
     send(/** @type {any} */ message, /** @type {any} */ _, /** @type {any} */ buffers) {
       if (message.type === "cancel") app.send(message); // it is not answered: what it ends is
       else kernel.ask(message, buffers);

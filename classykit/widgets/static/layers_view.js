@@ -5,12 +5,12 @@ const LANE = 7; // pixels between two skips
 const AXIS = 13; // and from the last of them to the edge
 const LANES = 5; // more stand on one another
 
-/** @typedef {{ name: string, type: string, output: string, params: string, macs: string, share: number, percent: string,
- *   sign: string, opens: boolean, takes: number[] }} LayerRow */
+/** @typedef {{ name: string, type: string, output: string, params: string, macs: string, sign: string, share?: number,
+ *   percent?: string, opens?: boolean, takes?: number[] }} LayerRow without MACs no share; takes: not the one before */
 /** @typedef {{ from: number, ends: Set<number>, last: number, lane: number }} Skip */
 
 /** @type {(row: LayerRow, index: number) => number[]} */
-const sources = (row, index) => (row.takes.length ? row.takes : [index - 1]);
+const sources = (row, index) => row.takes ?? [index - 1];
 
 /**
  * The skips past other layers, one from each layer that has some, in a lane where no other is; the shortest go next to
@@ -118,7 +118,7 @@ function render({ model, el, tools }) {
     if (!next || sources(next, index + 1).includes(index)) lines.push(line("below", axis));
     if (row) {
       const node = line(`node ck-flow-${row.sign}`, axis);
-      if (row.sign === "macs") node.style.setProperty("--ck-share", percent(row.share));
+      if (row.sign === "macs") node.style.setProperty("--ck-share", percent(row.share ?? 0));
       lines.push(node);
     }
     cell.replaceChildren(...lines);
@@ -140,9 +140,9 @@ function render({ model, el, tools }) {
         say(name, now.opens ? `${now.name} ›` : now.name);
         put(name, "aria-label", now.opens ? `${now.name}, open its layers` : null);
         [now.type, now.output, now.params, now.macs].forEach((text, c) => say(cells[c], text));
-        say(figures, now.percent);
+        say(figures, now.percent ?? "");
         share.node.hidden = !now.share;
-        share.update(now.share);
+        share.update(now.share ?? 0);
         draw(left, i, state().rows);
       },
     };

@@ -74,12 +74,11 @@ class TestLayers:
         assert rows[3] == {
             "name": "depthwise_conv", "type": "conv 3×3, a channel each", "output": "144×56×56", "params": "1.30 k",
             "macs": "4.06 M", "share": pytest.approx(0.158, abs=1e-3), "percent": "16 %", "sign": "macs",
-            "opens": False, "takes": [2],
         }  # fmt: skip
         assert (rows[8]["sign"], rows[8]["takes"], rows[1]["sign"], rows[1]["macs"]) == ("sum", [-1, 7], "none", "–")
-        assert sum(row["share"] for row in rows) == pytest.approx(1, abs=1e-3)
+        assert sum(row.get("share", 0) for row in rows) == pytest.approx(1, abs=1e-3)
         assert (state["crumbs"], state["count"], state["chosen"]) == (["block1-1"], "9 layers", 3)
-        assert len(json.dumps(state)) < 4000
+        assert len(json.dumps(state)) < 3000
 
     def test_another_block_begins_anew(self, efficientnet):
         at(efficientnet, "block3-0")
@@ -334,7 +333,7 @@ def test_of_a_layer_that_runs_twice_the_first_run_is_taken_apart():
             return self.layer(self.layer(x))
 
     pane = opened(nn.Sequential(Twice(), nn.ReLU()))
-    assert one_of(pane)["agrees"] and [row["takes"] for row in pane.show()[0]["rows"][:2]] == [[-1], [0]]
+    assert one_of(pane)["agrees"] and all("takes" not in row for row in pane.show()[0]["rows"][:2])
     state = act(pane, "layers_choose", index=1)
     assert state["hint"] == "layer runs a second time here: its first run can be taken apart." and not state["one"]
 

@@ -1,4 +1,4 @@
-"""classykit.inspecting.shortcuts: what is quicker on the meta device, and gives the same."""
+"""classykit.shortcuts: what is quicker on the meta device, and gives the same."""
 
 import pytest
 import torch
@@ -8,8 +8,8 @@ from torch import nn
 from torch.utils.flop_counter import flop_registry
 
 import classykit as ck
+from classykit import shortcuts
 from classykit.errors import ShapeError
-from classykit.inspecting import shortcuts
 
 aten = torch.ops.aten
 

@@ -1,8 +1,8 @@
-"""classykit.inspecting.watch: a mode that is told of every operation."""
+"""classykit.watch: a mode that is told of every operation."""
 
 import torch
 
-from classykit.inspecting.watch import Watch
+from classykit.watch import Watch
 
 
 class Names(Watch):
