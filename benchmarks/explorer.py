@@ -34,6 +34,7 @@ BUDGETS = {
 }  # fmt: skip
 FIRST_SECONDS, CLICK_BYTES, GROWN_SHARE = 2.0, 4000, 1.05
 CHANGES = 300
+REST_MS = 200
 
 CELLS = [
     "import ipywidgets as w\n"
@@ -142,7 +143,10 @@ class Stand:
         self.times["floor"].append(self.page.evaluate(TIMED, [*FLOOR, None]))
 
     def time(self, name: str, act: tuple[str, str], argument: Any) -> None:
+        """Both begin at rest. What is sent right after an answer would be of a livelier connection, in which the server
+        waits up to 40 ms for the page to say that it has what came before (Nagle's algorithm, and delayed ACKs)."""
         self.floor()
+        self.page.wait_for_timeout(REST_MS)
         self.times.setdefault(name, []).append(self.page.evaluate(TIMED, [*act, argument]))
 
     def choose(self, model: str, name: str) -> None:
@@ -155,7 +159,7 @@ class Stand:
     def settle(self) -> None:
         """Until nothing is under way."""
         expect(self.app.locator(".ck-busy")).to_have_count(0)
-        self.page.wait_for_timeout(150)
+        self.page.wait_for_timeout(REST_MS)
 
 
 def measure(stand: Stand, names: list[str], repeats: int) -> None:

@@ -161,7 +161,7 @@ def has_weights(module: nn.Module) -> bool:
     >>> has_weights(nn.Linear(2, 3)), has_weights(nn.Linear(2, 3, device="meta")), has_weights(nn.LazyLinear(3))
     (True, False, False)
     """
-    return not any(is_lazy(t) or t.is_meta for t in (*module.parameters(), *module.buffers()))
+    return not any(is_lazy(t) or t.is_meta for t in chain(module.parameters(), module.buffers()))
 
 
 def settle(twin: nn.Module, x: Any) -> None:

@@ -108,24 +108,20 @@ def sample_digits() -> list[SampleImage]:
 
 def all_samples() -> list[SampleImage]:
     """Every sample photograph there could be, installed or not."""
-    samples = []
+    samples, folders = [], {module: _folders_of(module) for module in {of[2][1] for of in _SAMPLES}}
     for name, aliases, (package, module), file, description, credit in _SAMPLES:
         sample = SampleImage(name)
         sample.description, sample.credit = description, credit
         sample.package, sample.aliases = package, aliases
-        sample.path = _find_in_package(module, file)
+        sample.path = next((path for path in (Path(f, file) for f in folders[module]) if path.is_file()), None)
         samples.append(sample)
     return samples
 
 
-def _find_in_package(module: str, file: str) -> Path | None:
+def _folders_of(module: str) -> list[str]:
     # find_spec looks without importing: scikit-image and scikit-learn take a second each.
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError):
-        return None
-    for folder in (spec and spec.submodule_search_locations) or ():
-        path = Path(folder, file)
-        if path.is_file():
-            return path
-    return None
+        return []
+    return list((spec and spec.submodule_search_locations) or ())

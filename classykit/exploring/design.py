@@ -9,7 +9,7 @@ import ast
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, wraps
+from functools import wraps
 from itertools import islice
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,7 +19,7 @@ from classykit.errors import ConfigError, quoted, suggest
 from classykit.exploring.carrying import carry_heads
 from classykit.exploring.explored import Explored
 from classykit.heads.classy_head import HEADS, ClassyHead
-from classykit.models.description import FAMILY, Key, describe, range_in_words
+from classykit.models.description import FAMILY, Key, describe, range_in_words, schema_of
 from classykit.models.factory import MODELS
 from classykit.python_code import literal
 
@@ -95,14 +95,8 @@ def controls(subject: Explored) -> list[Control]:
         preset = {key.name: key.value if key.required else key.default for key in now.keys.values()}
         rare = {key.name for key in now.keys.values() if not key.required}
     kind: Any = MODELS[name].cls.Config
-    schema = _schema(kind)["properties"]
+    schema = schema_of(kind)["properties"]
     return [_control(key, preset[key.name], schema[key.name], key.name in rare) for key in now.keys.values()]
-
-
-@cache
-def _schema(kind: Any) -> dict[str, Any]:
-    schema: dict[str, Any] = kind.model_json_schema()
-    return schema
 
 
 def head_controls(head: ClassyHead | str) -> list[Control]:
@@ -115,7 +109,7 @@ def head_controls(head: ClassyHead | str) -> list[Control]:
     kind: Any = HEADS[name].Config if name in HEADS else None
     if kind is None:
         return []
-    schema, given = _schema(kind), {} if isinstance(head, str) else head.config
+    schema, given = schema_of(kind), {} if isinstance(head, str) else head.config
     found = []
     for key, of in kind.model_fields.items():
         if key in _SETTLED:

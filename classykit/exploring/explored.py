@@ -23,6 +23,7 @@ from classykit.models.classy_model import Adapter, ClassyModel
 from classykit.models.factory import MODELS, build_model
 from classykit.nested import Inputs
 from classykit.running.memory_fit import allocate, check_fits
+from classykit.seeing.attends import attends
 from classykit.subject import refuse_without_weights, subject_of
 from classykit.weights.pretrained import is_available, load_pretrained, packaged_weights
 
@@ -161,6 +162,11 @@ class Explored:
     def takes_clips(self) -> bool:
         """Whether it runs on a clip, (3, T, H, W)."""
         return self.example is None and len(self.inspection.input_shape) == 4 and self.inspection.input_shape[0] == 3
+
+    @cached_property
+    def attends(self) -> bool:
+        """Whether there is attention in it, as far as the code of its layers tells."""
+        return attends(self.model)
 
     @property
     def family(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect as python_inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -133,7 +134,7 @@ def describe(model: str | Mapping[str, Any] | ClassyModel, **overrides: Any) -> 
     known = {key: value for key, value in {**entry.defaults, **given}.items() if key not in entry.cls.ignored or
              key in kind.model_fields}  # fmt: skip
     read = read_config(kind, known, name)
-    values, schema = read.completed(), kind.model_json_schema()
+    values, schema = read.completed(), schema_of(kind)
     keys = {}
     for key, of in kind.model_fields.items():
         origin = YOURS if key in given else PRESET if _of_preset(key, entry.defaults, values) else FAMILY
@@ -143,6 +144,18 @@ def describe(model: str | Mapping[str, Any] | ClassyModel, **overrides: Any) -> 
         )  # fmt: skip
     summary = (python_inspect.getdoc(entry.cls) or "").split("\n")[0]
     return Description(name, family_of(name), summary, keys, read.follows)
+
+
+@cache
+def schema_of(kind: Any) -> dict[str, Any]:
+    """The JSON schema of a Config class; it is one for all who ask, and not to be written to.
+
+    >>> from classykit.models.mlp import MLPConfig
+    >>> schema_of(MLPConfig)["required"]
+    ['input_dim', 'output_dim', 'hidden_dims']
+    """
+    schema: dict[str, Any] = kind.model_json_schema()
+    return schema
 
 
 def _of_preset(key: str, defaults: Mapping[str, Any], values: Mapping[str, Any]) -> bool:

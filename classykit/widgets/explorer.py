@@ -130,6 +130,7 @@ class Explorer(Messages):
         self._described: tuple[Any, Explored] = (self._scene.subject.config, self._scene.subject)
         self._loaded: tuple[Any, Image.Image | None] = (image, picture)
         self._shown: list[Image.Image] | None = None  # the pictures that the views have
+        self._shown_of = {}
         self._history = History(self._step(self._scene.subject.name))
         self._refused: dict[str, dict[str, Any]] = {}  # {key: what was typed, why it is none, what would work}
         self._own: dict[str, Explored] = {}  # modules of the user's, by what the picker calls them
@@ -138,7 +139,7 @@ class Explorer(Messages):
         self._panes: dict[str, Pane] = {kind.id: kind(self._scene, tell) for kind in PANES}
         self._worker = Worker()
         self._peak = Peak()
-        self._from_page = self._showing = False
+        self._showing = False
         super().__init__(**self._traits_of_scene())
         self._listen()
         lifetime.hold_weakly((self.layout, self))
@@ -158,6 +159,7 @@ class Explorer(Messages):
         for pane in self._panes.values():
             pane.let_go()
         self._history.let_go()
+        self._shown_of.clear()
         self._shown, self._described, self._loaded = None, (self.config, self._scene.subject), (None, None)
         self.thumbnail, self.picture, self.frames, self.pixels = "", "", [], b""
 
@@ -328,14 +330,13 @@ class Explorer(Messages):
                 scene.forget()
             if placed:
                 scene.profile = None
-            self._refresh()
+            runs, info = fresh_input and again, self.inspection[scene.block]
+            only_chosen = chosen and not opened and not runs
+            self._refresh(f"{info.name}: {info.type}, {formats.count(info.macs)} MACs." if only_chosen else "")
             if opened:
                 self._greet()
-            elif fresh_input and again:
+            elif runs:
                 self._act(self.run)
-            elif chosen:
-                info = self.inspection[scene.block]
-                self._say(f"{info.name}: {info.type}, {formats.count(info.macs)} MACs.")
 
 
 def _device(name: str) -> str:

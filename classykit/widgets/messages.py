@@ -28,8 +28,6 @@ _PAGES = 16  # that are told what was answered: an app may stand on several
 class Messages(Composing):
     """Each message is one of the verbs, or sets a trait: whatever is wrong with it is said on the screen."""
 
-    _from_page = False
-
     def _page(self) -> str:
         """The screen as a page of its own."""
         raise NotImplementedError
@@ -37,7 +35,6 @@ class Messages(Composing):
     def _listen(self) -> None:
         # {type: (what such a message holds, what is done with it and its buffers)}
         self._acts: dict[str, tuple[dict[str, type], Callable[[dict[str, Any], list[Any]], Any]]] = {
-            "ping": ({}, lambda m, b: None),
             "choose": ({"name": str}, lambda m, b: self._choose_listed(m["name"])),
             "key": (
                 {"key": str, "done": bool},
@@ -58,6 +55,8 @@ class Messages(Composing):
             "budget": ({"limits": dict}, lambda m, b: self.set_trait("budget", {**self.budget, **m["limits"]})),
             "open_block": ({"block": str}, lambda m, b: self._open_block(m["block"])),
             "select": ({"block": str}, lambda m, b: self.set_trait("selected_block", m["block"])),
+            "tab": ({"tab": str}, lambda m, b: self.set_trait("tab", m["tab"])),
+            "moment": ({"moment": int}, lambda m, b: self._move_to(m["moment"])),
             "run": ({}, lambda m, b: self.run()),
             "measure": ({}, lambda m, b: self.measure()),
             "information_attach": ({}, lambda m, b: self.attach_head(self._scene.block, self._information.head())),
@@ -92,7 +91,7 @@ class Messages(Composing):
         try:
             if odd:
                 self._act(lambda: _refuse_message(kind, odd[0], message))
-            elif kind != "ping":  # which asks for nothing but an answer
+            else:
                 self._act(lambda: act(message, buffers))
         finally:
             page, asked = message.get("page"), message.get("asked")
@@ -107,14 +106,6 @@ class Messages(Composing):
             self._idle()
             self._refresh()
 
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """What the page has changed; ipywidgets calls it."""
-        self._from_page = True
-        try:
-            super().set_state(sync_data)
-        finally:
-            self._from_page = False
-
     @traitlets.observe("selected", "tab", "moment")
     def _follow_page(self, change: Any) -> None:
         name, new, scene = change["name"], change["new"], self._scene
@@ -125,15 +116,14 @@ class Messages(Composing):
             "tab": lambda: self._act(self._refresh),
             "moment": lambda: self._move_to(new),
         }
-        if self._from_page:
-            self._worker.do(name, acts[name])
-        else:
-            acts[name]()
+        acts[name]()
 
     def _move_to(self, moment: int) -> None:
         # what comes from the browser may be late, for a block that has fewer moments
         self.frame = max(0, min(moment, self._scene.moments - 1))
         self.moment = self.frame
+        if moment != self.frame:
+            self.send_state("moment")  # the page was ahead
 
     def _choose_listed(self, name: str) -> None:
         own = self._own.get(name)

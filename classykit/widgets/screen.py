@@ -113,6 +113,7 @@ class Screen(anywidget.AnyWidget):
     _refused: dict[str, dict[str, Any]]  # {key: what was typed, why it is none, what would work}
     _own: dict[str, Explored]  # modules of the user's, by what the picker calls them
     _shown: list[Image.Image] | None  # the pictures that the views have
+    _shown_of: dict[Any, tuple[tuple[Any, ...], Any]]  # {what shows it: (what that depends on, what is shown)}
     _showing = False
 
     # ---- what it stands for ----
@@ -173,7 +174,8 @@ class Screen(anywidget.AnyWidget):
     def _fail(self, words: str) -> None:
         self._idle()
         self.status, self.error = "", words
-        self.selected = self._scene.block  # the browser was ahead
+        self.selected = self._scene.block
+        self.send_state("selected")  # the page was ahead
 
     # ---- showing ----
 
@@ -184,8 +186,8 @@ class Screen(anywidget.AnyWidget):
             "frame": scene.frame, "device": scene.device,
         }  # fmt: skip
 
-    def _refresh(self) -> None:
-        """Show the scene as it stands. What has not changed is not sent again."""
+    def _refresh(self, words: str = "") -> None:
+        """Show the scene as it stands, and say so. What has not changed is not sent again."""
         scene = self._scene
         if scene.wants_look:
             self._act(scene.look)
@@ -201,28 +203,42 @@ class Screen(anywidget.AnyWidget):
             self._own[f"{scene.subject.adopted}, yours"] = scene.subject
         self._showing = True
         try:
-            self._show_all(there, pane)
+            self._show_all(there, pane, words)
         finally:
             self._showing = False
 
-    def _show_all(self, there: list[Pane], pane: Pane) -> None:
-        scene = self._scene
+    def _show_all(self, there: list[Pane], pane: Pane, words: str) -> None:
+        scene, subject = self._scene, self._scene.subject
         with self.hold_sync():  # a map without its pixels would be drawn wrong
             self.tabs = [{"id": FEATURES, "title": "Features"}, *({"id": p.id, "title": p.title} for p in there)]
             state, self.pane_pixels = pane.show()
             self.tab = pane.id
             self._show_pane(pane, state)
             self.bar_state = present.bar(scene, Budget(**self.budget), self._peak)
-            self.models, self.heads = present.models(self._own), present_heads.heads(scene)
-            self.map_state, self.selected = present.block_map(scene), scene.block
+            self.models = self._once(present.models, self._own, of=(subject, tuple(self._own)))
+            self.heads = present_heads.heads(scene)
+            on_map = subject, scene.inspection, scene.profile, scene.knows, tuple(scene.ablated)
+            self.map_state, self.selected = self._once(present.block_map, scene, of=on_map), scene.block
             self.panel_state, self.code, self.steps = present.panel(scene), self.to_code(), present.steps(self._history)
             self.design = present.design(scene, self._refused)
             if pane.pictured:
                 self.view_state, self.pixels = present.view(scene, seen=pane is self._features)
-            self.source, self.moment = present.source(scene), scene.frame
+            ran = subject, scene.last, scene.given, scene.labels, scene.image, scene.uploaded, scene.clip
+            self.source, self.moment = self._once(present.source, scene, of=ran), scene.frame
             if self._shown is not scene.pictures:  # to write them as JPEG takes longer than all the rest
                 self._shown = scene.pictures
                 self.thumbnail, self.picture, self.frames = present.pictures(scene)
+            if words:
+                self._say(words)
+
+    def _once(self, show: Callable[..., Any], *given: Any, of: tuple[Any, ...]) -> Any:
+        """What ``show`` makes of ``given``; not worked out again while ``of``, what it depends on, are the same."""
+        before = self._shown_of.get(show)
+        if before is None or not all(
+            a is b or (type(a) is tuple and a == b) for a, b in zip(before[0], of, strict=True)
+        ):
+            before = self._shown_of[show] = of, show(*given)
+        return before[1]
 
     def _show_pane(self, pane: Pane, state: dict[str, Any]) -> None:
         self.pane = {"tab": pane.id, **state}

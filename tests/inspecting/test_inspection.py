@@ -7,7 +7,6 @@ from torch.library import custom_op
 
 import classykit as ck
 from classykit.errors import ClassyKitError, ConfigError, ShapeError, UnknownNameError
-from classykit.inspecting.inspection import _stride
 
 
 @pytest.mark.parametrize(
@@ -258,11 +257,3 @@ class TestTheRealPass:
     def test_without_numbers_the_failure_is_said(self):
         i = ck.inspect(self.Attends(True).to("meta"), (10, 16))
         assert "meta" in i.error.reason and i.note == ""
-
-
-@pytest.mark.parametrize("positions, meant", [(33, 8), (17, 16), (9, 32), (65, 4), (260, 1), (20, 13)])
-def test_a_stride_that_is_not_known_is_what_its_maker_meant(positions, meant):
-    """260 pixels at 33 positions, 7.88, are stride 8; a whole number is what it is."""
-    assert _stride(None, (positions,), (260,)) == meant
-    assert _stride(None, (positions, 130), (260, 260)) == ((meant, 2) if meant != 2 else 2)
-    assert _stride(None, (), (260,)) is None

@@ -10,8 +10,9 @@ import classykit as ck
 from classykit.errors import ConfigError, UnknownNameError
 from classykit.models import ClassyModel
 from classykit.models.description import describe, range_in_words
+from classykit.models.factory import MODELS
 
-NAMES = [name for name in ck.list_models() if ck.models.factory.MODELS[name].is_whole]
+NAMES = [name for name in ck.list_models() if MODELS[name].is_whole]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -133,7 +134,9 @@ class TestBadInput:
             with pytest.raises(ConfigError, match="made elsewhere"):
                 ck.describe(model)
 
-    def test_a_class_without_keys(self):
+    def test_a_class_without_keys(self, monkeypatch):
+        monkeypatch.setattr(MODELS, "_entries", dict(MODELS._entries))
+
         @ck.register_model("model_without_a_config_for_a_test")
         class Own(ClassyModel):
             def forward(self, x):

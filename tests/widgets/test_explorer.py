@@ -149,7 +149,7 @@ class TestTraits:
         assert app.panel_state["name"] == "block0-1"
 
     def test_a_block_that_the_browser_chose_and_is_not_there(self, app):
-        app.set_state({"selected": "block9-9"})
+        send(app, type="select", block="block9-9")
         assert "no block 'block9-9'" in app.error
         assert app.selected == app.selected_block == "block1-0"
 
@@ -165,7 +165,7 @@ class TestTraits:
         monkeypatch.setattr(comm.DummyComm, "publish_msg", publish)
         for block in (app._scene.block_names[-2], app._scene.block_names[1]):
             sent.clear()
-            app.set_state({"selected": block})
+            send(app, type="select", block=block)
             assert app.view_state["features"] is not None and app.panel_state["name"] == block
             assert 0 < sum(sent) < 4000
         app.selected_block = block

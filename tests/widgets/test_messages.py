@@ -1,5 +1,6 @@
 """classykit.widgets.messages: what the browser asks for, whatever it is."""
 
+import comm
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,10 @@ VALUES = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.lists(st.integers(), max_size=2)
 )
 FIELDS = st.dictionaries(
-    st.sampled_from(["name", "device", "head", "id", "block", "order", "scale", "offset", "key", "at", "file"]), VALUES
+    st.sampled_from(
+        ["tab", "moment", "block", "name", "device", "head", "id", "order", "scale", "offset", "key", "at", "file"]
+    ),
+    VALUES,
 )
 
 
@@ -26,18 +30,50 @@ class TestAnswers:
         send(app, type="select", block="initial_block", page="a", asked=1)
         send(app, type="select", block="nothing", page="b", asked=5)
         assert app.answered == {"a": 1, "b": 5} and "no block 'nothing'" in app.error
-        send(app, type="ping", page="a", asked=2)
-        assert app.answered == {"a": 2, "b": 5} and "no block" in app.error, "a ping changes nothing"
+        send(app, type="dismiss", page="a", asked=2)
+        assert app.answered == {"a": 2, "b": 5} and not app.error
 
     def test_pages_that_are_gone_are_forgotten(self, app):
         for i in range(40):
-            send(app, type="ping", page=str(i), asked=i)
+            send(app, type="dismiss", page=str(i), asked=i)
         assert list(app.answered) == [str(i) for i in range(24, 40)]
 
     @pytest.mark.parametrize("odd", [{"page": 3, "asked": 1}, {"page": "a", "asked": "1"}, {"asked": 1}])
     def test_odd_counts_are_passed_over(self, app, odd):
-        send(app, type="ping", **odd)
+        send(app, type="dismiss", **odd)
         assert app.answered == {}
+
+
+class TestAPageThatIsAhead:
+    """It shows what it asks for at once; where that is refused it is told what is so, though here nothing changed."""
+
+    @pytest.fixture
+    def sent(self, app, monkeypatch):
+        states = []
+
+        def publish(self, msg_type, data=None, metadata=None, buffers=None, **keys):
+            states.append(data.get("state", {}))
+
+        monkeypatch.setattr(comm.DummyComm, "publish_msg", publish)
+        return states
+
+    def test_of_a_block_that_is_not_there(self, app, sent):
+        send(app, type="select", block="nothing")
+        assert {"selected": app.selected_block} in sent
+
+    def test_of_a_moment_that_is_not_there(self, app, sent):
+        send(app, type="moment", moment=7)
+        assert {"moment": 0} in sent and app.frame == 0 and not app.error
+
+    def test_of_a_tab_that_is_not_there(self, app, sent):
+        send(app, type="tab", tab="nothing")
+        assert app.tab == "features" and [state["tab"] for state in sent if "tab" in state][-1] == "features"
+
+    def test_of_a_block_that_is_there(self, app, sent):
+        block = app._scene.block_names[-1]
+        send(app, type="select", block=block)
+        first = next(state for state in sent if "panel_state" in state)
+        assert first["selected"] == first["panel_state"]["name"] == block and first["status"].startswith(block)
 
 
 class TestMessagesOfAnyKind:

@@ -15,7 +15,6 @@ from classykit.exploring.scene import Scene
 from classykit.features import as_maps
 from classykit.models.classy_model import ClassyModel
 from classykit.python_code import literal
-from classykit.seeing.attends import attends
 from classykit.seeing.attention import CHANNELS, Attention, AttentionLayer, attention
 from classykit.seeing.capture import capture
 from classykit.seeing.feature_pca import feature_pca, token_likeness
@@ -71,7 +70,7 @@ class AttentionPane(Pane):
     @property
     def applies(self) -> bool:
         """Where there is attention, as far as the code of the layers tells."""
-        return attends(self.scene.subject.model)
+        return self.scene.subject.attends
 
     @property
     def due(self) -> bool:

@@ -67,14 +67,14 @@ const followed = new WeakMap();
  * @template T
  * @param {Element} parent
  * @param {T[]} items
- * @param {(item: T) => string} key
+ * @param {(item: T, index: number) => string} key
  * @param {(item: T) => Follower<T>} create
  */
 function follow(parent, items, key, create) {
   const old = followed.get(parent) ?? new Map();
   const now = new Map();
-  for (const item of items) {
-    let id = key(item);
+  for (const [index, item] of items.entries()) {
+    let id = key(item, index);
     while (now.has(id)) id += "'";
     now.set(id, old.get(id) ?? create(item));
   }

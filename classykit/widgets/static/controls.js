@@ -34,6 +34,7 @@ const CONTROLS = {
   number(id, key, acts) {
     let timer = 0;
     let latest = 0; // what a slider that is held shows
+    let sent = 0; // and what of that was asked for
     let held = false; // answers to what it showed before would move it under the hand
     const rail = h("input", { type: "range", "aria-labelledby": id });
     const box = h("input", { type: "text", inputmode: "decimal", class: "ck-input ck-key-box", "aria-labelledby": id, autocomplete: "off" });
@@ -44,14 +45,19 @@ const CONTROLS = {
       timer = 0;
       acts.turn(key().name, Number(rail.value), true);
     };
+    // The first value is asked for at once, and what it is at the end of each pace, where that is another.
+    const ask = () => {
+      acts.turn(key().name, (sent = latest), false);
+      timer = setTimeout(later, PACE);
+    };
     const later = () => {
       timer = 0;
-      acts.turn(key().name, latest, false);
+      if (latest !== sent) ask();
     };
     rail.addEventListener("input", () => {
       latest = Number(rail.value);
       write(rail.value);
-      if (acts.live) timer ||= setTimeout(later, PACE);
+      if (acts.live && !timer) ask();
     });
     rail.addEventListener("change", done);
     rail.addEventListener("pointerdown", () => (held = true));

@@ -21,7 +21,13 @@ function questions(app) {
   let gone = false;
 
   const open = () => asked > (app.get("answered")?.[page] ?? 0);
-  const tell = () => told.forEach((act) => act());
+  let last = "";
+  const tell = () => {
+    const now = [shown, late, gone].join();
+    if (now === last) return; // each of those who are told draws itself
+    last = now;
+    told.forEach((act) => act());
+  };
 
   function look() {
     clearTimeout(long);
@@ -70,6 +76,13 @@ function questions(app) {
   };
 }
 
+/** @type {Record<string, (value: any) => Record<string, unknown>>} */
+const ASKED_FOR = {
+  selected: (block) => ({ type: "select", block }),
+  tab: (tab) => ({ type: "tab", tab }),
+  moment: (moment) => ({ type: "moment", moment }),
+};
+
 /**
  * What is on the open tab: it comes as what another block changes, and what stays. The same object until either changes.
  * @param {Model<any>} app
@@ -99,12 +112,18 @@ function partOf(app, kernel, names) {
     if (name === "change:pane") return ["change:pane_moves", "change:pane_stays"];
     return [name.startsWith("change:") ? `change:${of(name.slice(7))}` : name];
   };
+  /** @type {Set<string>} */
+  const turned = new Set(); // what was set here and the kernel is not asked for yet
   const part = {
     get: (/** @type {string} */ name) => (name === "busy" && kernel.waiting()) || (name === "pane" ? pane() : app.get(of(name))),
-    set: (/** @type {string} */ name, /** @type {unknown} */ value) => app.set(of(name), value),
+    set(/** @type {string} */ name, /** @type {unknown} */ value) {
+      app.set(of(name), value); // seen at once
+      turned.add(of(name));
+    },
+    // One message, and not the trait's, which Python would send back before it has answered.
     save_changes() {
-      app.save_changes();
-      kernel.ask({ type: "ping" });
+      for (const name of turned) kernel.ask(ASKED_FOR[name](app.get(name)));
+      turned.clear();
     },
     on(/** @type {string} */ name, /** @type {any} */ act) {
       for (const each of events(name)) app.on(each, act);

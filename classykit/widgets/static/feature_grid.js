@@ -173,7 +173,7 @@ function render({ model, el, tools, picture }) {
 
   /** @type {(canvas: HTMLCanvasElement, index: number) => void} */
   function paint(canvas, index) {
-    const context = canvas.getContext("2d");
+    const context = canvas.getContext("2d", { willReadFrequently: true }); // a layer of its own would cost more
     if (!drawn || !context) return;
     const { width, height, values } = drawn.features;
     if (canvas.width !== width) canvas.width = width;
@@ -182,21 +182,21 @@ function render({ model, el, tools, picture }) {
     const out = new Uint32Array(image.data.buffer);
     const from = startOf(drawn.features, index);
     const end = isVector() ? values : out.length;
-    const colour = colourOf(drawn.features.maps[index]);
-    for (let i = 0; i < end; i++) out[i] = colour(drawn.numbers[from + i]);
+    const colours = coloursOf(drawn.features.maps[index]);
+    for (let i = 0; i < end; i++) out[i] = colours[drawn.numbers[from + i] >> 8];
     context.putImageData(image, 0, 0);
     canvas.style.aspectRatio = `${width} / ${height}`;
     // Small maps show their cells; large ones are drawn smaller than they are, where leaving cells out would flicker.
     canvas.style.imageRendering = width > 80 ? "auto" : "pixelated";
   }
 
-  // What a number of a map's is painted with.
-  /** @type {(map: ShownMap) => (number: number) => number} */
-  function colourOf({ low, high }) {
-    if (!signed) return (number) => VIRIDIS[number >> 8];
+  // What the numbers of a map are painted with, by their upper eight bits.
+  /** @type {(map: ShownMap) => Uint32Array} */
+  function coloursOf({ low, high }) {
+    if (!signed) return VIRIDIS;
     const most = Math.max(Math.abs(low), Math.abs(high)) || 1;
-    const at = (/** @type {number} */ number) => 0.5 + (low + (number / 65535) * (high - low)) / (2 * most);
-    return (number) => palette[clamp(Math.round(255 * at(number)), 0, 255)];
+    const at = (/** @type {number} */ part) => 0.5 + (low + (part / 255) * (high - low)) / (2 * most);
+    return VIRIDIS.map((_, part) => palette[clamp(Math.round(255 * at(part)), 0, 255)]);
   }
 
   // In a vector the arrows go from value to value.
@@ -273,12 +273,7 @@ function render({ model, el, tools, picture }) {
       put(before, "aria-disabled", target(-1) === null ? "true" : null);
       put(after, "aria-disabled", target(1) === null ? "true" : null);
       reach = clamp(reach, 0, maps.length - 1);
-      follow(
-        grid,
-        maps,
-        (map) => `${state().block}/${map.channel}`,
-        createMap,
-      );
+      follow(grid, maps, (_, place) => String(place), createMap); // a canvas is dear to make, and cheap to paint over
       mark();
     }
     best.show(drawn);

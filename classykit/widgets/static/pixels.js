@@ -87,7 +87,7 @@ function signedColours(el) {
  * @param {(index: number) => number} share
  */
 function paintCells(canvas, width, height, colours, share) {
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", { willReadFrequently: true }); // a layer of its own would cost more
   if (!context || !width || !height) return;
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;

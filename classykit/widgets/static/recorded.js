@@ -42,7 +42,7 @@ function recordedModel(recording) {
     save_changes() {},
     send(/** @type {any} */ message) {
       if (message.type === "select" && message.block in recording.blocks) model.set("selected", message.block);
-      else if (message.type !== "ping") take({ status: WORDS });
+      else if (message.type !== "tab" && message.type !== "moment") take({ status: WORDS }); // which are set already
       take({ answered: { [message.page]: message.asked } });
     },
     on(/** @type {string} */ name, /** @type {(...args: any[]) => void} */ act) {
