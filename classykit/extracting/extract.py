@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from classykit.extracting.feature_shard import Shard
 from classykit.extracting.feature_source import Items, WorkerDied, watched
 from classykit.extracting.feature_store import COLUMNS, DONE, LOCK, Store
 from classykit.extracting.ranks import Ranks, together
-from classykit.running.placement import choose
+from classykit.running.placement import Place, choose
 from classykit.subject import block_list, block_paths, name_of, subject_of
 
 __all__ = ["Extraction", "extract"]
@@ -112,10 +112,7 @@ def extract(
     ((5, 128), ['index', 'id', 'block1-1', 'block3-1'])
     """
     model, names = _checked(model, blocks, reduce, on_error)
-    for what, number, least in (("batch_size", batch_size, 1), ("workers", workers, 0)):
-        _check_number(what, number, least)
-    if shard_size != "auto":
-        _check_number("shard_size", shard_size, 1)
+    _check_numbers(batch_size, workers, shard_size)
     if not isinstance(out, (str, os.PathLike)):
         raise ConfigError(f"out is the folder that the features go to, such as 'features', not {quoted(out)}.")
     out = Path(out).expanduser()
@@ -129,44 +126,14 @@ def extract(
         asked = json.loads(json.dumps(asked))  # tuples become lists, as in the manifest
         asked |= {} if dtype == "auto" else {"dtype": _text(place.dtype)}
         asked |= {} if shard_size == "auto" else {"shard_size": shard_size}
-
-        def begin() -> dict[str, Any]:
-            store = Store.open(out)
-            _raise(None if store is None else store.differs(asked))
-            if store is None or len(store.sound()) < len(store.shards()):
-                held.enter_context(sole_writer(out, out / DONE / LOCK))
-                store = Store.open(out)  # once more, as somebody may have come before
-                if store is None:
-                    size = -(-max(64, min(1024, len(items) // 64)) // batch_size) * batch_size
-                    found = Passes(model, place, batch_size).look(items.first(), names, reduce)
-                    if items.labels_are_folders:
-                        found["label"] = "str"
-                    store = Store(out, {"dtype": _text(place.dtype), "shard_size": size, **asked, **found})
-                _raise(store.differs(asked))
-                store.create()
-            return store.manifest
-
-        store = Store(out, ranks.from_first(begin))
+        store = Store(out, ranks.from_first(lambda: _begun(out, asked, items, model, place, batch_size, held)))
         ranks.agree(store.differs(asked) or _unseen(out))
         place = choose(model, place.device, store.manifest["dtype"])
         done = set(ranks.from_first(store.done))
         share = ranks.share([shard for shard in store.shards() if shard not in done])
         if share:
-            try:
+            with _said_how_far(out):
                 _write(Passes(model, place, batch_size), items, store, share, workers, ranks, progress)
-            except KeyboardInterrupt:
-                so_far = Extraction(out)
-                raise Interrupted(
-                    f"Interrupted after {so_far.done:,} of {so_far.images:,} images. They are in {out}; the same call "
-                    f"goes on from there.", so_far
-                ) from None  # fmt: skip
-            except WorkerDied as error:
-                so_far = Extraction(out)
-                raise DeviceError(
-                    f"A worker, a process that reads images, died ({error}): often its memory ran out, or an image "
-                    f"crashed its decoder. {so_far.done:,} of {so_far.images:,} images are in {out}; the same call "
-                    f"goes on from there. Make it with fewer workers, or with workers=0, which shows where it fails."
-                ) from error
         ranks.agree(None)
         ranks.from_first(store.tidy)
         found = Extraction(out)
@@ -177,6 +144,46 @@ def extract(
             RuntimeWarning
         )  # fmt: skip
     return found
+
+
+def _begun(
+    out: Path, asked: dict[str, Any], items: Items, model: nn.Module, place: Place, batch_size: int, held: ExitStack
+) -> dict[str, Any]:
+    """The manifest of what is there, or of what is begun now; ``held`` keeps other writers out while there is work."""
+    store = Store.open(out)
+    _raise(None if store is None else store.differs(asked))
+    if store is None or len(store.sound()) < len(store.shards()):
+        held.enter_context(sole_writer(out, out / DONE / LOCK))
+        store = Store.open(out)  # once more, as somebody may have come before
+        if store is None:
+            size = -(-max(64, min(1024, len(items) // 64)) // batch_size) * batch_size
+            found = Passes(model, place, batch_size).look(items.first(), asked["blocks"], asked["reduce"])
+            if items.labels_are_folders:
+                found["label"] = "str"
+            store = Store(out, {"dtype": _text(place.dtype), "shard_size": size, **asked, **found})
+        _raise(store.differs(asked))
+        store.create()
+    return store.manifest
+
+
+@contextmanager
+def _said_how_far(out: Path) -> Iterator[None]:
+    """What breaks off the work says what is there by then, and that the same call goes on from there."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        so_far = Extraction(out)
+        raise Interrupted(
+            f"Interrupted after {so_far.done:,} of {so_far.images:,} images. They are in {out}; the same call goes on "
+            f"from there.", so_far
+        ) from None  # fmt: skip
+    except WorkerDied as error:
+        so_far = Extraction(out)
+        raise DeviceError(
+            f"A worker, a process that reads images, died ({error}): often its memory ran out, or an image crashed its "
+            f"decoder. {so_far.done:,} of {so_far.images:,} images are in {out}; the same call goes on from there. "
+            f"Make it with fewer workers, or with workers=0, which shows where it fails."
+        ) from error
 
 
 def _write(
@@ -238,9 +245,12 @@ def _raise(problem: ClassyKitError | None) -> None:
         raise problem
 
 
-def _check_number(what: str, number: Any, least: int) -> None:
-    if type(number) is not int or number < least:
-        raise ConfigError(f"{what} is a whole number from {least} on, not {quoted(number)}.")
+def _check_numbers(batch_size: Any, workers: Any, shard_size: Any) -> None:
+    asked = {"batch_size": (batch_size, 1), "workers": (workers, 0)}
+    asked |= {} if shard_size == "auto" else {"shard_size": (shard_size, 1)}
+    for what, (number, least) in asked.items():
+        if type(number) is not int or number < least:
+            raise ConfigError(f"{what} is a whole number from {least} on, not {quoted(number)}.")
 
 
 def _device(model: nn.Module, device: str | torch.device, ranks: Ranks) -> str | torch.device:

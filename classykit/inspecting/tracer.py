@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Any
@@ -422,6 +422,26 @@ def trace(
     watch.listed = {id(p) for p in parameters}
     forwards = {part: _Recurrent(watch, part) for part in parts if is_recurrent(part)}
     forwards |= _folded(watch, modules, forwards) if fold else {}
+    output, failure = None, None
+    try:
+        # in inference mode nothing is taken apart before it is seen: attention is one operation
+        on_meta = all(t.is_meta for t in tensors_in(x))
+        whole = torch.inference_mode() if on_meta else torch.no_grad()
+        with (
+            _watched(watch, modules, forwards), torch.random.fork_rng(devices=[]), whole, watch,
+            nullcontext() if on_meta else _WholeAttention(watch),
+        ):  # fmt: skip
+            output = call(twin, x)
+    except Exception as error:  # whatever a stranger's code raises
+        failure = error
+    return _booked(watch, parameters, held, output, failure)
+
+
+@contextmanager
+def _watched(
+    watch: _Watch, modules: Mapping[str, nn.Module], forwards: Mapping[nn.Module, Callable[..., Any]]
+) -> Iterator[None]:
+    """Within it the watch is told when a block begins and ends, and parts run by these forwards of ours."""
     own = {part: vars(part)["forward"] for part in forwards if "forward" in vars(part)}
     for part, forward in forwards.items():
         part.forward = forward
@@ -429,15 +449,8 @@ def trace(
     for name, module in modules.items():
         handles.append(module.register_forward_pre_hook(partial(watch.enter, name), with_kwargs=True))
         handles.append(module.register_forward_hook(partial(watch.leave, name)))
-    output, failure = None, None
     try:
-        # in inference mode nothing is taken apart before it is seen: attention is one operation
-        on_meta = all(t.is_meta for t in tensors_in(x))
-        whole = torch.inference_mode() if on_meta else torch.no_grad()
-        with torch.random.fork_rng(devices=[]), whole, watch, nullcontext() if on_meta else _WholeAttention(watch):
-            output = call(twin, x)
-    except Exception as error:  # whatever a stranger's code raises
-        failure = error
+        yield
     finally:
         for handle in handles:
             handle.remove()
@@ -445,6 +458,16 @@ def trace(
             vars(part).pop("forward", None)
         for part, forward in own.items():
             part.forward = forward
+
+
+def _booked(
+    watch: _Watch,
+    parameters: list[torch.Tensor],
+    held: Mapping[str, list[nn.Parameter]],
+    output: Any,
+    failure: Exception | None,
+) -> Trace:
+    """What the watch has seen, with all parameters, and with what belongs to no block."""
     blocks = {name: watch.blocks[name] for name in watch.order}
     failed_in = list(watch.running) if failure is not None else []
     for name in reversed(failed_in):
@@ -456,7 +479,7 @@ def trace(
     unused = [p for p in parameters if id(p) not in booked]
     if failure is None and (rest.params or rest.cost.macs or rest.cost.activations):
         rest.site.name = REST
-        rest.fields = {id(None): sight.of(t) for t in tensors_in(output)[:1]}
+        rest.fields = {id(None): watch.sight.of(t) for t in tensors_in(output)[:1]}
         blocks[REST] = rest
     if failure is None and unused:
         blocks[UNUSED] = BlockTrace(params=unused)

@@ -206,55 +206,81 @@ def probe(
     options: dict[str, Any] = {
         "device": device, "batch_size": batch_size, "progress": progress, "on_pictures": on_pictures,
     }  # fmt: skip
-    notes = [*untrained(subject)]
-    found: dict[str, Accuracy] = {}
-    drawn: dict[str, Any] = {}
-    tell = on_block or (lambda so_far: None)
+    asked = _Asked(subject.name, names, pool, [*untrained(subject)], on_block or (lambda so_far: None))
     try:
         with collected(module, x, names, pool, what=subject.name, **options) as held:
-            labels = class_labels(y, held)
-            known = np.array([label is not None for label in labels], bool)
-            labels = [label for label in labels if label is not None]
-            if len({type(label) for label in labels}) > 1:
-                raise ConfigError("Some labels are numbers and some are names: give one or the other.")
-            splits = splits_of(labels, test, repeats, seed)
-            drawn["chance"] = Accuracy(max(Counter(labels).values()) / len(labels), 0.0)
-            macs = _macs_so_far(module, held.input_shape, names)
-            heads = {name: keys for name in names if (keys := _head_for(held, name)) is not None}
-            if held.skipped:
-                reason = next(iter(held.skipped.values()))
-                notes.append(f"{len(held.skipped)} pictures could not be read, the first: {reason}")
-                warn(f"{notes[-1]}.", RuntimeWarning)
-
-            def so_far() -> Probe:
-                controls = {what: dict(of) if isinstance(of, dict) else of for what, of in drawn.items()}
-                return Probe(
-                    subject.name, dict(found), {name: macs[name] for name in found}, controls, len(labels),
-                    len(set(labels)), pool, tuple(notes), len(splits[0][1]), heads,
-                )  # fmt: skip
-
-            for name in names:
-                found[name] = _read(name, held.features[name][known], labels, splits)
-                tell(so_far())
-            if "pixels" in controls and held.pixels is not None:
-                drawn["pixels"] = read_off(held.pixels[known], labels, splits)
-                tell(so_far())
-            elif "pixels" in controls:
-                notes.append("These inputs are no pictures of one size, so there are no raw pixels to compare with")
+            asked.begin(held, y, _macs_so_far(module, held.input_shape, names), (test, repeats, seed))
+            asked.read(held, asked.found)
+            if "pixels" in controls:
+                asked.read_pixels(held)
         if "random" in controls:
             with collected(random_twin(module, seed), x, names, pool, what="random weights", **options) as other:
-                drawn["random"] = {}
-                for name in names:
-                    drawn["random"][name] = _read(name, other.features[name][known], labels, splits)
-                    tell(so_far())
+                asked.read(other, asked.drawn.setdefault("random", {}))
     except KeyboardInterrupt:
-        if not found:
+        if not asked.found:
             raise
-        read = len(found) + len(drawn.get("random", {}))
-        where = f"after {next(reversed(found))}" if len(found) < len(names) else "within the controls"
-        notes.append(f"Interrupted {where}: {read} of {len(names) * (2 if 'random' in controls else 1)} probes")
-        raise Interrupted(f"{notes[-1]}; they are in this error's result.", so_far()) from None
-    return so_far()
+        words = asked.stopped(len(names) * (2 if "random" in controls else 1))
+        raise Interrupted(f"{words}; they are in this error's result.", asked.so_far()) from None
+    return asked.so_far()
+
+
+class _Asked:
+    """A `Probe` as it comes about.
+
+    Attributes:
+        found: {block: its `Accuracy`}, of those that were read so far.
+        drawn: the controls, likewise.
+    """
+
+    def __init__(self, name: str, names: list[str], pool: str | None, notes: list[str], tell: Callable[[Probe], None]):
+        self.name, self.names, self.pool, self.notes, self.tell = name, names, pool, notes, tell
+        self.found: dict[str, Accuracy] = {}
+        self.drawn: dict[str, Any] = {}
+
+    def begin(self, held: Collected, y: Any, macs: dict[str, int | None], split: tuple[float, int, int]) -> None:
+        """Settle which picture is of which class, and which are tested on; ``split``: share, repeats, seed."""
+        labels = class_labels(y, held)
+        self.known = np.array([label is not None for label in labels], bool)
+        self.labels = [label for label in labels if label is not None]
+        if len({type(label) for label in self.labels}) > 1:
+            raise ConfigError("Some labels are numbers and some are names: give one or the other.")
+        self.splits = splits_of(self.labels, *split)
+        self.drawn["chance"] = Accuracy(max(Counter(self.labels).values()) / len(self.labels), 0.0)
+        self.macs = macs
+        self.heads = {name: keys for name in self.names if (keys := _head_for(held, name)) is not None}
+        if held.skipped:
+            reason = next(iter(held.skipped.values()))
+            self.notes.append(f"{len(held.skipped)} pictures could not be read, the first: {reason}")
+            warn(f"{self.notes[-1]}.", RuntimeWarning)
+
+    def read(self, held: Collected, into: dict[str, Accuracy]) -> None:
+        """Read off all blocks, one by one."""
+        for name in self.names:
+            into[name] = _read(name, held.features[name][self.known], self.labels, self.splits)
+            self.tell(self.so_far())
+
+    def read_pixels(self, held: Collected) -> None:
+        """Read off the pictures themselves, where they are of one size."""
+        if held.pixels is None:
+            self.notes.append("These inputs are no pictures of one size, so there are no raw pixels to compare with")
+            return
+        self.drawn["pixels"] = read_off(held.pixels[self.known], self.labels, self.splits)
+        self.tell(self.so_far())
+
+    def stopped(self, of: int) -> str:
+        """Note that it was interrupted, and how far it had come; gives that note."""
+        read = len(self.found) + len(self.drawn.get("random", {}))
+        where = f"after {next(reversed(self.found))}" if len(self.found) < len(self.names) else "within the controls"
+        self.notes.append(f"Interrupted {where}: {read} of {of} probes")
+        return self.notes[-1]
+
+    def so_far(self) -> Probe:
+        """What is known by now."""
+        controls = {what: dict(of) if isinstance(of, dict) else of for what, of in self.drawn.items()}
+        return Probe(
+            self.name, dict(self.found), {name: self.macs[name] for name in self.found}, controls, len(self.labels),
+            len(set(self.labels)), self.pool, tuple(self.notes), len(self.splits[0][1]), self.heads,
+        )  # fmt: skip
 
 
 def _limited(x: Any, y: Any, limit: int | None) -> tuple[Any, Any]:

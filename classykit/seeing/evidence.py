@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from classykit.seeing.faithfulness import Faithfulness
 
 _FAR = 1e6  # times as strong as the features at hand, where what bends shows
+OURS = ("auto", "gradcam")  # the methods that are no other library's
 _EVEN = 1e-4  # how much a gradient may differ from place to place, to be the same everywhere
 
 
@@ -197,12 +198,7 @@ def evidence(
     >>> bool(torch.allclose(e.maps["trunk_output"].mean((1, 2)) + e.bias, e.score, atol=1e-4))
     True
     """
-    if not isinstance(method, str):
-        raise ConfigError(
-            f'method is "auto", "gradcam" or the name of one of torchcam\'s or captum\'s, not {quoted(method)}.'
-        )
-    if minus is not None and method not in ("auto", "gradcam"):
-        raise ConfigError(f"minus goes with the methods 'auto' and 'gradcam', not with {quoted(method)}.")
+    _check(method, minus)
     look = view(model, x)
     module = look.model
     everything = blocks is None or (isinstance(blocks, str) and blocks == "all")
@@ -226,25 +222,31 @@ def evidence(
             if places or not _are(features, scores):
                 found.add(name, features.detach(), gradient)
     chosen = found.chosen(paths, blocks if everything else list(paths))
-    exact, biases = {name: False for name in chosen}, {}
-    if method == "auto":
-        for name in chosen:
-            exact[name] = found.is_exact(name)
-            if exact[name]:
-                biases[name] = found.bias(name)
-    maps = {name: found.exact_map(name) if exact[name] else found.maps[name] for name in chosen}
-    if method not in ("auto", "gradcam"):
+    exact = {name: method == "auto" and found.is_exact(name) for name in chosen}
+    biases = {name: found.bias(name) for name in chosen if exact[name]}
+    if method in OURS:
+        maps = {name: found.exact_map(name) if exact[name] else found.maps[name] for name in chosen}
+    else:
         maps = explained(method, look, path, {name: paths[name] for name in chosen}, target)
         exact = dict.fromkeys(maps, False)
     heads = {at: one for one, at in module.head_paths().items()} if isinstance(module, ClassyModel) else {}
     return Evidence(
         name=look.name, maps=maps, exact=exact, score=score.detach(), biases=biases, target=target,
         labels=look.labels if look.labels is not None and len(look.labels) == scores.shape[1] else None,
-        head=heads.get(path), method="Grad-CAM" if method in ("auto", "gradcam") else method, look=look, path=path,
+        head=heads.get(path), method="Grad-CAM" if method in OURS else method, look=look, path=path,
         notes=(*(look.notes or untrained_heads(module, [heads[path]] if path in heads else [])), *found.notes(chosen)),
         minus=rival, scores=scores.detach(),
         channels={name: found.channels[name] for name in chosen},
     )  # fmt: skip
+
+
+def _check(method: Any, minus: Any) -> None:
+    if not isinstance(method, str):
+        raise ConfigError(
+            f'method is "auto", "gradcam" or the name of one of torchcam\'s or captum\'s, not {quoted(method)}.'
+        )
+    if minus is not None and method not in OURS:
+        raise ConfigError(f"minus goes with the methods 'auto' and 'gradcam', not with {quoted(method)}.")
 
 
 def _all_blocks(module: nn.Module) -> dict[str, str]:
