@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, VECTOR
-from classykit.inspecting.report import REST, UNUSED
+from classykit.inspecting.block_info import REST, UNUSED
 
 if TYPE_CHECKING:
-    from classykit.inspecting.report import BlockInfo, Inspection
+    from classykit.inspecting.block_info import BlockInfo
+    from classykit.inspecting.report import Inspection
 
 _LATER = {TOKENS: 2, "pooled": 3, VECTOR: 4, "other": 5, "outside the blocks": 6, "heads": 7}  # after all maps
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from classykit.errors import ClassyKitError, first_line
 from classykit.exploring.explored import Explored
 from classykit.heads.classy_head import HEADS
-from classykit.inspecting.report import BlockInfo
+from classykit.inspecting.block_info import BlockInfo
 
 
 def carry_heads(old: Explored, new: Explored, by_name: bool = False) -> tuple[dict[str, str], dict[str, str]]:

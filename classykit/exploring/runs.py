@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, groupby
 
-from classykit.inspecting.report import BlockInfo
+from classykit.inspecting.block_info import BlockInfo
 from classykit.tables import fold
 
 PILE = 3  # fewer blocks than this are not worth a pile

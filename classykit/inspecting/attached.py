@@ -8,8 +8,9 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from classykit.inspecting.block_info import BlockInfo
 from classykit.inspecting.inspection import Twins
-from classykit.inspecting.report import BlockInfo, Inspection
+from classykit.inspecting.report import Inspection
 from classykit.inspecting.rows import likened, row_of_head, rows_of
 from classykit.inspecting.tracer import trace
 from classykit.meta import dtype_of, meta_twin, registered

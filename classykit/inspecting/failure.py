@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from classykit.inspecting.report import Failure
+from classykit.inspecting.block_info import Failure
 from classykit.models.classy_model import Adapter
 from classykit.nested import tensors_in
 

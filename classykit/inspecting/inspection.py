@@ -19,8 +19,9 @@ from classykit.errors import ConfigError, ShapeError, quoted
 from classykit.features import main_tensor, shape_text
 from classykit.harmless import harmless
 from classykit.inputs import example_of, input_shape_of
+from classykit.inspecting.block_info import BlockInfo, Failure
 from classykit.inspecting.failure import explain
-from classykit.inspecting.report import BlockInfo, Failure, Inspection
+from classykit.inspecting.report import Inspection
 from classykit.inspecting.rows import likened, row_paths, rows_of
 from classykit.inspecting.tracer import Trace, trace
 from classykit.meta import dtype_of, empty_input, has_weights, meta_twin, registered, settle, shared_twin

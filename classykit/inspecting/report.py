@@ -2,142 +2,27 @@
 
 from __future__ import annotations
 
-import html
-import itertools
 import math
-import re
-import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from classykit import formats
 from classykit.contexts import verb
 from classykit.errors import ClassyKitError, ConfigError, ShapeError, quoted, suggest
-from classykit.features import Features, shape_text
+from classykit.features import shape_text
+from classykit.inspecting.block_info import REST, UNUSED, BlockInfo, Failure
 from classykit.inspecting.memory_estimate import PeakMemory, estimate, largest_batch
-from classykit.inspecting.receptive.receptive_field import ReceptiveField
-from classykit.tables import Bar, Cell, Column, Line, Table, fold, folded_in, framed, said, terminal_width
+from classykit.inspecting.report_table import html_of, text
 
 if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
     from classykit.inspecting.inside import Inside, Tree
-
-REST = "(rest)"  # the row of what runs after the last listed block
-UNUSED = "(unused)"  # the row of weights that the pass does not come to
-
-
-@dataclass(frozen=True)
-class BlockInfo:
-    """What there is to know about one block. Shapes leave the batch out; figures are for the whole batch.
-
-    Attributes:
-        name: the block's name; for a head's row its unique_id; "(rest)" for what runs outside all blocks,
-            "(unused)" for the weights that a pass does not use.
-        type: what it is, in words.
-        stage: number of the run of blocks that share a resolution, from 0; None for a head.
-        input_shape, output_shape: e.g. (24, 56, 56); None when it is no tensor.
-        stride: pixels of the input from one position of the output to the next (4 for a map of 56 from 224): one
-            number, or one an axis, (H, W), where these differ; None without a map.
-        params: parameters, each counted once in the whole model.
-        macs: multiply-accumulates of matrix products and convolutions; FLOPs are twice that. Counted.
-        activations, activation_bytes: elements and bytes of the tensors that its operations make. Views and what is
-            written in place are none; attention is one operation, which makes its output, however torch computes it
-            (weights that a model's own code makes by a softmax count). So they do not move from release to release,
-            nor from kernel to kernel. Counted.
-        heads: unique_ids of the heads attached to it.
-        receptive_field: which pixels of the input its output sees (a `ReceptiveField`); None when it gives no tensor,
-            or the input has no spatial axes.
-        features: the kind of features it gives (see `classykit.features`), None when not known.
-        is_head: whether the row is a head's.
-        has_skip: whether the block adds its input, as it is or projected, to what it makes of it.
-        like: the name of an earlier block that is equal in all of these but name and receptive field; None when it is
-            the first.
-    """
-
-    name: str
-    type: str
-    stage: int | None
-    input_shape: tuple[int, ...] | None
-    output_shape: tuple[int, ...] | None
-    stride: float | tuple[float, ...] | None
-    params: int
-    macs: int
-    activations: int
-    activation_bytes: int
-    heads: tuple[str, ...] = ()
-    receptive_field: ReceptiveField | None = None
-    features: Features | None = None
-    is_head: bool = False
-    has_skip: bool = False
-    like: str | None = None
-
-    @property
-    def strides(self) -> tuple[float, ...]:
-        """The stride along each axis; () without a map."""
-        if self.stride is None:
-            return ()
-        spatial = self.features.spatial if self.features is not None else (1,)
-        return self.stride if isinstance(self.stride, tuple) else (self.stride,) * len(spatial)
-
-    @property
-    def stride_text(self) -> str:
-        """The stride in words: "4", or "2×1" where the axes differ; "" without a map."""
-        axes = self.strides if isinstance(self.stride, tuple) else self.strides[:1]
-        return "×".join(f"{n:g}" for n in axes)
-
-    @property
-    def of_input(self) -> str:
-        """How fine its map is beside the model's input: "1/8 of the input", "1×1/4×1/4 of the input"; "" without one.
-
-        >>> import classykit
-        >>> classykit.inspect("resnet18")["block1-0"].of_input
-        '1/8 of the input'
-        """
-        axes = self.strides if isinstance(self.stride, tuple) else self.strides[:1]
-        shares = ["1" if n == 1 else f"1/{n:.3g}" if n > 1 else f"{1 / n:.3g}" for n in axes]
-        if shares == ["1"]:
-            return "as fine as the input"
-        return f"{'×'.join(shares)} of the input" if shares else ""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a pass broke off.
-
-    Attributes:
-        block: the listed block that was running, or that would have ended next; None outside of all blocks.
-        module: dotted path of the innermost module that was running ("" for the model itself).
-        layer: that module in words, with its sizes: "Conv2d(3, 64, kernel_size=(7, 7), ...)".
-        input_shape: what that module was given, batch included; None when it was no tensor.
-        expected: what it takes, where that is known: "3 channels"; else None.
-        reason: the exception, in one line.
-        source: "file:line: code" of the innermost line outside of torch; None when there is no file.
-    """
-
-    block: str | None
-    module: str
-    layer: str
-    input_shape: tuple[int, ...] | None
-    expected: str | None
-    reason: str
-    source: str | None
-
-    def __str__(self) -> str:
-        where = f"block {self.block}" if self.block else "the model"
-        if self.module and self.module != self.block:
-            where += f", layer {self.module}"
-        given = "no tensor" if self.input_shape is None else f"({', '.join(map(str, self.input_shape))})"
-        expected = f" It takes {self.expected}, and was given {given}." if self.expected else f" It was given {given}."
-        source = f" The line: {self.source}" if self.source else ""
-        return f"failed in {where}: {self.layer}.{expected} {self.reason}{source}"
-
 
 _CLASSIFIERS = ("classifier", "fc", "head", "heads", "last_linear", "logits")
 
@@ -434,158 +319,9 @@ class Inspection:
         return self._make(batch_size, dtype)
 
     def __str__(self) -> str:
-        return _text(self)
+        return text(self)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return _html(self)
-
-
-# ---- as a table ----
-
-
-class _Likened(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def like(self) -> str | None: ...
-
-
-Likened = TypeVar("Likened", bound=_Likened)
-
-
-def fold_blocks(blocks: Iterable[Likened]) -> list[list[Likened]]:
-    """The blocks in order, those that follow each other and are equal (see `BlockInfo.like`) in one list."""
-    return fold(blocks, lambda first, block: block.like is not None and block.like in (first.name, first.like))
-
-
-def names_of_run(first: str, last: str, count: int) -> str:
-    """What stands for equal blocks in a row; of long names the last is cut to the parts that differ.
-
-    >>> names_of_run("block2-1", "block2-5", 5), names_of_run("features.denseblock1.1", "features.denseblock1.6", 6)
-    ('block2-1 … block2-5 ×5', 'features.denseblock1.1 … 6 ×6')
-    """
-    if count == 1:
-        return first
-    if len(first) > 16:
-        parts = zip(re.findall(r"[^-.]+[-.]?", first), re.findall(r"[^-.]+[-.]?", last), strict=False)
-        same = itertools.takewhile(lambda pair: pair[0] == pair[1], parts)
-        last = last[sum(len(part) for part, _ in same) :]
-    return f"{first} … {last} ×{count}"
-
-
-def strides_text(axes: Sequence[float]) -> str:
-    """Strides along the axes in words, one where they are the same; "" for none.
-
-    >>> strides_text((2, 2)), strides_text((1, 2, 2)), strides_text((0.5, 0.5))
-    ('2', '1×2×2', '1/2')
-    """
-    words = [f"{n:g}" if n >= 1 else f"1/{1 / n:g}" for n in axes]
-    return "×".join(words if len(set(words)) > 1 else words[:1])
-
-
-def side(field: ReceptiveField | None) -> str:
-    """The side of a receptive field in pixels, or "all", or "?"; its own words say more."""
-    if field is None:
-        return ""
-    if field.size is None:
-        return "?"
-    return "all" if field.is_global else "×".join(map(str, field.size))
-
-
-def _title(inspection: Inspection) -> str:
-    batch = "" if inspection.batch_size == 1 else f", batch of {inspection.batch_size}"
-    return f"{inspection.name}, input {inspection.input_text}{batch}"
-
-
-def _totals(inspection: Inspection) -> str:
-    """The totals in one sentence, with their kinds and conventions."""
-    text = (
-        f"{formats.count(inspection.params)} parameters ({formats.size(inspection.param_bytes)}), "
-        f"{formats.count(inspection.macs)} MACs ({formats.count(inspection.flops)} FLOPs), "
-        f"{formats.size(inspection.activation_bytes)} of activations"
-    )
-    if inspection.error is not None:
-        text += " until it failed"
-    if inspection.uncounted:
-        text += "; not counted: " + ", ".join(f"{op} ×{n}" for op, n in inspection.uncounted.items())
-    return text
-
-
-def _first_global(inspection: Inspection) -> str:
-    """Which block is the first whose positions see all of the input, in a sentence; "" when none does."""
-    for block in inspection.blocks:
-        if block.receptive_field is not None and block.receptive_field.is_global:
-            return f"From {block.name} on a position sees the whole input: {block.receptive_field.global_by}."
-    return ""
-
-
-_COLUMNS = (
-    Column("block"),
-    Column("type", dispensable=1),
-    Column("output"),
-    Column("stride", right=True, dispensable=2),
-    Column("sees", right=True, dispensable=4),
-    Column("params", right=True),
-    Column("MACs", right=True),
-    Column("activations", right=True, dispensable=3),
-    Column("heads", dispensable=5),
-)
-
-
-def _table(inspection: Inspection, runs: Sequence[Sequence[BlockInfo]]) -> Table:
-    """A line a run; its figures are those of all its blocks together, its bars their shares of the whole."""
-    lines = []
-    for run in runs:
-        first, last = run[0], run[-1]
-
-        def share(part: int, whole: int, text: str) -> Cell:
-            of_whole = part / whole if whole else 0
-            return Cell(text, (Bar(of_whole),), f"{100 * of_whole:.1f} % of the whole")
-
-        params, macs, size = (sum(getattr(b, c) for b in run) for c in ("params", "macs", "activation_bytes"))
-        lines.append(
-            Line(
-                [
-                    Cell(names_of_run(first.name, last.name, len(run))),
-                    Cell(first.type),
-                    Cell(shape_text(first.output_shape)),
-                    Cell(first.stride_text),
-                    Cell(side(last.receptive_field), tip=str(last.receptive_field or "")),
-                    share(params, inspection.params, formats.count(params)),
-                    share(macs, inspection.macs, formats.count(macs)),
-                    share(size, inspection.activation_bytes, formats.size(size)),
-                    Cell(", ".join(first.heads)),
-                ]
-            )
-        )
-    if not any(line.cells[-1].text for line in lines):  # no heads
-        return Table(_COLUMNS[:-1], [Line(line.cells[:-1]) for line in lines])
-    return Table(_COLUMNS, lines)
-
-
-def _text(inspection: Inspection) -> str:
-    """As wide as the terminal at most: what there is no room for is left out."""
-    width = terminal_width()
-    table = _table(inspection, fold_blocks(inspection.blocks)).fitted(width)
-    words = [_totals(inspection), inspection.error, _first_global(inspection), inspection.note]
-    below = [textwrap.fill(str(w), width, break_long_words=False, break_on_hyphens=False) for w in words if w]
-    return "\n".join([_title(inspection), *table.to_text(width), *below])
-
-
-def _html(inspection: Inspection) -> str:
-    """Bars are shares of the whole. Equal blocks in a row share a line; all, one by one, fold out below."""
-    runs = fold_blocks(inspection.blocks)
-    caption = f"<b>{html.escape(_title(inspection))}</b><br>{html.escape(_totals(inspection))}"
-    parts = [_table(inspection, runs).to_html(caption)]
-    if inspection.error is not None:
-        parts.append(
-            '<div role="alert" style="border-left:3px solid #d33;padding:4px 8px;margin:4px 0;white-space:pre-wrap">'
-            f"{html.escape(str(inspection.error))}</div>"
-        )
-    parts += [said(words) for words in (_first_global(inspection), inspection.note) if words]
-    if len(runs) < len(inspection.blocks):
-        every = _table(inspection, [[block] for block in inspection.blocks]).to_html()
-        parts.append(folded_in(f"All {len(inspection.blocks)} rows", every))
-    return framed(*parts)
+        return html_of(self)

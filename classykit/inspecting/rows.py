@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from classykit.features import Features, main_tensor
+from classykit.inspecting.block_info import REST, UNUSED, BlockInfo
 from classykit.inspecting.receptive.receptive_field import ReceptiveField, receptive_field
-from classykit.inspecting.report import REST, UNUSED, BlockInfo
 from classykit.inspecting.tracer import BlockTrace
 from classykit.models.classy_model import ClassyModel
 from classykit.models.head_dict import is_head, is_of_head

@@ -18,10 +18,10 @@ from torch.utils.flop_counter import flop_registry
 
 from classykit import shortcuts
 from classykit.contexts import Mode
+from classykit.inspecting.block_info import REST, UNUSED
 from classykit.inspecting.folding import outline, redraw, structure_key
 from classykit.inspecting.receptive.fields import ALL, Field, Site, Unfollowed, absolute, extent, plain, relative
 from classykit.inspecting.receptive.sight import Sight
-from classykit.inspecting.report import REST, UNUSED
 from classykit.inspecting.skips import Flow
 from classykit.meta import registered
 from classykit.nested import Inputs, call, tensors_in

@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from classykit.hooks import hooks
+from classykit.inspecting.block_info import REST
 from classykit.inspecting.memory_estimate import LiveBytes
-from classykit.inspecting.report import REST
 from classykit.nested import tensors_in
 from classykit.running.placement import synchronize
 

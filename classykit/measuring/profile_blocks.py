@@ -17,8 +17,9 @@ from classykit.contexts import verb
 from classykit.errors import OF_BAD_INPUT, ClassyKitError, ConfigError, DeviceError, Interrupted, ShapeError, quoted
 from classykit.harmless import harmless
 from classykit.inputs import example_of
+from classykit.inspecting.block_info import BlockInfo
 from classykit.inspecting.inspection import inspect
-from classykit.inspecting.report import BlockInfo, Inspection
+from classykit.inspecting.report import Inspection
 from classykit.inspecting.rows import row_paths
 from classykit.measuring.block_watch import Clock, MemoryWatch
 from classykit.measuring.machine import machine

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classykit.errors import ConfigError, quoted
-from classykit.inspecting.report import fold_blocks
+from classykit.inspecting.report_table import fold_blocks
 from classykit.measuring.profile_table import to_html, to_text
 from classykit.running.placement import Place
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from classykit import formats
 from classykit.features import shape_text
-from classykit.inspecting.report import names_of_run
+from classykit.inspecting.report_table import names_of_run
 from classykit.measuring.benchmark_table import flops_per_s, significant
 from classykit.tables import Bar, Cell, Column, Line, Table, folded_in, framed, said, terminal_width
 

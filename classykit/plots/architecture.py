@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from classykit.errors import ConfigError, quoted, suggest
 from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, shape_text
-from classykit.inspecting.report import REST, UNUSED, fold_blocks, names_of_run
+from classykit.inspecting.block_info import REST, UNUSED
+from classykit.inspecting.report_table import fold_blocks, names_of_run
 from classykit.plots.style import ACCENT, BLUE, INK, UNITS, figure_of, heading, place, runs, shortened, tick_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from classykit.inspecting.report import BlockInfo, Inspection
+    from classykit.inspecting.block_info import BlockInfo
+    from classykit.inspecting.report import Inspection
 
 GAP, GROUP_GAP = 0.35, 1.0  # between blocks, and between resolutions: a block of 32 channels is about 1 wide
 SHADES = 0.15, 0.95  # how much of the colour the least and the most of it has

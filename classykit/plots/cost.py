@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from classykit import formats
 from classykit.errors import ConfigError, quoted, suggest
-from classykit.inspecting.report import REST, UNUSED, fold_blocks, names_of_run
+from classykit.inspecting.block_info import REST, UNUSED
+from classykit.inspecting.report_table import fold_blocks, names_of_run
 from classykit.plots.style import BLUE, INK, UNITS, figure_of, heading, in_units, place, plain, runs, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from classykit.inspecting.report import BlockInfo, Inspection
+    from classykit.inspecting.block_info import BlockInfo
+    from classykit.inspecting.report import Inspection
 
 _READABLE = 42  # bars with a name each; of more, names are thinned out
 

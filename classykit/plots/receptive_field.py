@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-    from classykit.inspecting.report import BlockInfo, Inspection
+    from classykit.inspecting.block_info import BlockInfo
+    from classykit.inspecting.report import Inspection
 
 _AXES = {1: ("length",), 2: ("height", "width"), 3: ("time", "height", "width")}
 

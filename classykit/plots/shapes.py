@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Annotation
 
-    from classykit.inspecting.report import BlockInfo, Inspection
+    from classykit.inspecting.block_info import BlockInfo
+    from classykit.inspecting.report import Inspection
 
 
 def shape_flow(inspection: Inspection, *, title: str | None = None) -> Figure:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
     from matplotlib.text import Text
 
-    from classykit.inspecting.report import BlockInfo, Inspection
+    from classykit.inspecting.block_info import BlockInfo
+    from classykit.inspecting.report import Inspection
     from classykit.plots.figure import NotebookFigure
     from classykit.seeing.feature_maps import FeatureMaps
 

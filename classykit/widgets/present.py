@@ -21,8 +21,10 @@ from classykit.exploring.scene import EVIDENCE, PICTURE, Scene
 from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, VECTOR, Features, shape_text
 from classykit.heads.classy_head import HEADS, ClassyHead
 from classykit.images import sample_images
+from classykit.inspecting.block_info import BlockInfo
 from classykit.inspecting.receptive.receptive_field import ReceptiveField
-from classykit.inspecting.report import BlockInfo, Inspection, strides_text
+from classykit.inspecting.report import Inspection
+from classykit.inspecting.report_table import strides_text
 from classykit.python_code import literal
 from classykit.running.placement import devices
 from classykit.samples import sample_digits

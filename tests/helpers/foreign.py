@@ -12,7 +12,8 @@ import torch
 
 import classykit as ck
 from classykit.errors import ClassyKitError
-from classykit.inspecting.report import REST, fold_blocks
+from classykit.inspecting.block_info import REST
+from classykit.inspecting.report_table import fold_blocks
 
 TORCHVISION = """alexnet convnext_tiny densenet121 efficientnet_b0 efficientnet_v2_s googlenet inception_v3 maxvit_t
 mnasnet0_5 mobilenet_v2 mobilenet_v3_small regnet_x_400mf regnet_y_400mf resnet18 resnet50

@@ -14,8 +14,10 @@ from classykit.exploring.design import controls
 from classykit.exploring.pane import Pane
 from classykit.exploring.scene import Scene
 from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, shape_text
+from classykit.inspecting.block_info import BlockInfo
 from classykit.inspecting.inspection import inspect
-from classykit.inspecting.report import BlockInfo, Inspection, fold_blocks, side, strides_text
+from classykit.inspecting.report import Inspection
+from classykit.inspecting.report_table import fold_blocks, side, strides_text
 from classykit.measuring.profile_report import Profile
 from classykit.models.factory import MODELS
 from classykit.models.regnet import RegNetConfig
