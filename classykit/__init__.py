@@ -50,11 +50,13 @@ _WHERE = {
     "benchmark": "classykit.measuring.benchmark",
     "profile_blocks": "classykit.measuring.profile_blocks",
     "Experiment": "classykit.experiment",
+    "check": "classykit.teaching",
+    "progress": "classykit.teaching",
     "explore": "classykit.widgets",
 }
 _ROOMS = (
     "comparing", "datasets", "errors", "extracting", "features", "heads", "images", "inspecting", "learning",
-    "measuring", "models", "plots", "running", "seeing", "weights", "widgets",
+    "measuring", "models", "plots", "running", "seeing", "teaching", "weights", "widgets",
 )  # fmt: skip
 
 __all__ = ["__version__", *_WHERE]

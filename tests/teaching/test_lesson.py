@@ -1,0 +1,98 @@
+"""classykit.teaching.lesson: from one notebook the students', the solution and the exercises."""
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from classykit.errors import ConfigError, StateError
+from classykit.teaching.exercises import FILE, Exercises
+from classykit.teaching.lesson import Lesson, make
+
+SIDE = """import classykit as ck
+# exercise 2.1: 43 ± 1
+# hint: Go back layer by layer.
+# slip 86: Twice as much.
+side = ...  # your turn
+side = 43  # answer
+ck.check("2.1", side)"""
+AREA = """# exercise 2.2: tried on 2, 3; 4, 5
+area = ...  # your turn
+def area(width, height):  # answer
+    return width * height  # answer
+ck.check("2.2", area)"""
+
+
+def written(folder, *cells, name="02.ipynb"):
+    made = [
+        new_markdown_cell("What is it?"),
+        *(new_code_cell(c, outputs=[new_output("stream", text="x")]) for c in cells),
+    ]
+    path = folder / name
+    nbformat.write(new_notebook(cells=made), path)
+    return path
+
+
+def sources(path):
+    return [cell.source for cell in nbformat.read(path, 4).cells]
+
+
+def test_three_notebooks_of_one(tmp_path):
+    source = written(tmp_path, SIDE, AREA)
+    paths = make([source], tmp_path / "handout", tmp_path / "solved")
+    assert [str(path.relative_to(tmp_path)) for path in paths] == [
+        FILE, f"handout/{FILE}", "handout/02.ipynb", f"solved/{FILE}", "solved/02.ipynb"]  # fmt: skip
+    blank, solved = sources(tmp_path / "handout" / "02.ipynb"), sources(tmp_path / "solved" / "02.ipynb")
+    assert blank[1:] == [
+        'import classykit as ck\nside = ...  # your turn\nck.check("2.1", side)',
+        'area = ...  # your turn\nck.check("2.2", area)',
+    ]
+    assert "side = 43" in solved[1] and "# exercise" not in solved[1] and "# hint" not in solved[1]
+    outputs = {name: nbformat.read(tmp_path / name / "02.ipynb", 4).cells[1].outputs for name in ("handout", "solved")}
+    assert outputs["handout"] == [] and len(outputs["solved"]) == 1
+    assert sources(source)[1] == SIDE, "the teacher's own is as it was"
+    for folder in (tmp_path, tmp_path / "handout"):
+        sheet = Exercises.load(folder / FILE)
+        assert sheet["2.1"].judge(42.5).right and sheet["2.1"].judge(86).words == "Twice as much."
+        assert sheet["2.2"].judge(lambda w, h: w * h).right and not sheet["2.2"].judge(lambda w, h: 6).right
+
+
+def test_the_file_changes_only_where_the_exercises_do(tmp_path):
+    first = written(tmp_path, SIDE)
+    make([first])
+    before = (tmp_path / FILE).read_text()
+    make([first])
+    assert (tmp_path / FILE).read_text() == before
+    make([written(tmp_path, AREA.replace("2.2", "10.1"), AREA, name="10.ipynb")])
+    sheet = Exercises.load(tmp_path / FILE)
+    assert list(sheet) == ["2.1", "2.2", "10.1"] and sheet["2.1"].salt in before
+
+
+@pytest.mark.parametrize(
+    "cells, words",
+    [
+        ([SIDE, SIDE], "two exercises '2.1'"),
+        (["# hint: first"], "Line 1 is a hint"),
+        (["# exercise 1: 2\n# exercise 3: 4"], "within that of '1'"),
+        (["# exercise 1: tried on 2\nx = 3"], "defines a function"),
+        (["# exercise 1: tried on 2\nf = 1 / 0  # answer"], "ZeroDivisionError"),
+        (["# exercise 1: 43\n# slip many: no"], "number"),
+    ],
+)
+def test_what_makes_no_exercise_is_refused_before_anything_is_written(cells, words, tmp_path):
+    source = written(tmp_path, *cells)
+    with pytest.raises(ConfigError, match=words):
+        make([source], tmp_path / "handout")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["02.ipynb"]
+
+
+def test_folders(tmp_path):
+    source = written(tmp_path, SIDE)
+    with pytest.raises(ConfigError, match="another folder"):
+        make([source], tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(ConfigError, match="of one folder"):
+        make([source, written(other, AREA)])
+    (tmp_path / "odd.ipynb").write_text("{")
+    with pytest.raises(StateError, match=r"odd\.ipynb cannot be read"):
+        Lesson(tmp_path / "odd.ipynb")
