@@ -3,11 +3,14 @@
 A widget is saved in its HTML form only: without a kernel JupyterLab would show an error in its place.
 """
 
+import os
 import sys
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+
+os.environ["CLASSYKIT_PROGRESS"] = "off"  # what is done here is nobody's
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"

@@ -126,6 +126,8 @@ class Exercise:
                 made = function(*one.given)
             except Exception as error:  # whatever a student's code raises
                 return Verdict(False, f"Given {said} it raised {type(error).__name__}: {first_line(error)}")
+            if is_missing(made):  # nothing is written in it yet
+                return Verdict(None, "Not answered yet.")
             try:
                 found = _hash(self.salt, form(made, self.kind, self.tolerance))
             except NoAnswer as error:

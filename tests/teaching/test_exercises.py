@@ -45,6 +45,7 @@ class TestAFunction:
         assert exercise.judge(lambda w, h: 6).words == "Given 4, 5 it returned 6."
         assert exercise.judge(lambda w, h: w + h).words == "That adds them."
         assert exercise.judge(6).words.startswith("A function is wanted")
+        assert exercise.judge(lambda w, h: ...).right is None, "nothing is written in it yet"
 
     def test_whatever_it_does(self, exercise):
         def raises(w, h):

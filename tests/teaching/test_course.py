@@ -1,0 +1,45 @@
+"""The lessons: students' notebooks come from the teachers', and the answers there are right."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+import classykit as ck
+from classykit.teaching import Exercises
+from classykit.teaching.check import VARIABLE
+from classykit.teaching.exercises import FILE
+from classykit.teaching.lesson import Lesson
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+TEACHERS = sorted((NOTEBOOKS / "teacher").glob("*.ipynb"))
+
+
+def sources(notebook):
+    return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+def test_there_are_lessons():
+    assert [path.name for path in TEACHERS] == ["02_anatomy.ipynb"]
+
+
+@pytest.mark.parametrize("path", TEACHERS, ids=lambda path: path.stem)
+class TestALesson:
+    def test_the_students_notebook_comes_from_it(self, path):
+        students = nbformat.read(NOTEBOOKS / path.name, as_version=4)
+        assert sources(students) == sources(Lesson(path).for_students())
+        for folder in (NOTEBOOKS, path.parent):
+            sheet = Exercises.load(folder / FILE)
+            found = dict(Lesson(path).exercises(sheet))
+            assert found and {id: sheet[id] for id in found} == found
+
+    def test_its_answers_are_right(self, path, monkeypatch):
+        monkeypatch.setenv(VARIABLE, "off")
+        monkeypatch.chdir(NOTEBOOKS)
+        asked, names = [], {}
+        check = ck.check
+        monkeypatch.setattr(ck, "check", lambda id, answer: asked.append(check(id, answer)) or asked[-1])
+        for kind, source in sources(Lesson(path).solution()):
+            if kind == "code":
+                exec("\n".join(line for line in source.split("\n") if not line.startswith("%")), names)
+        assert [(one.exercise, one.right) for one in asked] == [(id, True) for id in Lesson(path).exercises()]
