@@ -11,7 +11,7 @@ from classykit.configs import read_config
 from classykit.errors import ConfigError, quoted
 from classykit.models.factory import MODELS
 from classykit.models.regnet import RegNetConfig
-from classykit.plots.style import ACCENT, BLUE, INK, bands, figure_of, plain, runs
+from classykit.plots.style import ACCENT, BLUE, INK, bands, figure_of, plain, put_legend, runs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,17 +36,18 @@ def edf(errors: Mapping[str, Iterable[float]], what: str = "error") -> Figure:
         raise ConfigError(f"errors is {{name of a space: errors of its networks}}, not {quoted(errors)}.")
     figure = figure_of(5.4, 3.6, "")
     axes = figure.subplots()
+    drawn = []
     for i, (name, values) in enumerate(errors.items()):
         numbers: np.ndarray = np.sort(np.asarray(list(values), np.float64))
         numbers = numbers[np.isfinite(numbers)]
         if not len(numbers):
             raise ConfigError(f"{quoted(name)} has no errors: there is nothing to draw.")
-        label = f"{name}: {len(numbers)} networks, the middle one {np.median(numbers):.3g}".lstrip("_")
-        axes.step(numbers, np.arange(1, len(numbers) + 1) / len(numbers), where="post", linewidth=1.4,
-                  color=_COLOURS[i % len(_COLOURS)], label=label)  # fmt: skip
+        steps = axes.step(numbers, np.arange(1, len(numbers) + 1) / len(numbers), where="post", linewidth=1.4,
+                          color=_COLOURS[i % len(_COLOURS)])  # fmt: skip
+        drawn.append((steps[0], f"{name}: {len(numbers)} networks, the middle one {np.median(numbers):.3g}"))
     axes.set(xlabel=what, ylabel="share of networks", ylim=(0, 1.02))
     plain(axes)
-    axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="lower right")
+    put_legend(axes, drawn, loc="lower right")
     return figure
 
 

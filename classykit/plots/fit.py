@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from classykit.plots.style import INK, figure_of, plain
+from classykit.plots.style import figure_of, plain, put_legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,17 +24,17 @@ def fit_curves(fit: Fit) -> Figure:
 
     figure = figure_of(7.6, 3.2, f"Heads of {fit.name}, {fit.learnt_from} pictures, {fit.held_out} held out")
     losses, accuracy = figure.subplots(1, 2)
+    drawn = []
     for name, head in fit.heads.items():
-        for axes, values in ((losses, head.losses), (accuracy, head.accuracy)):
-            label = axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, linewidth=1.2)[0]
-            label.set_label(f"{name} on {head.block}".lstrip("_"))
+        lines = [
+            axes.plot(range(1, len(values) + 1), values, marker="o", markersize=3, linewidth=1.2)[0]
+            for axes, values in ((losses, head.losses), (accuracy, head.accuracy))
+        ]
+        drawn.append((lines[0], f"{name} on {head.block}"))
     losses.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
     accuracy.set(xlabel="epoch", ylabel="accuracy" + (" on what is held out" if fit.test else ""), ylim=(0, 1.02))
     for axes in (losses, accuracy):
         plain(axes)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.legend(
-        *losses.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8,
-        labelcolor=INK,
-    )  # fmt: skip
+    put_legend(figure, drawn, loc="outside lower center", ncols=3)
     return figure

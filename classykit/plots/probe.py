@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from classykit.plots.style import ACCENT, BLUE, INK, figure_of, in_units, name_ticks, plain
+from classykit.plots.style import ACCENT, BLUE, INK, figure_of, in_units, name_ticks, plain, put_legend
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ def probe_curves(probe: Probe) -> Figure:
     title = f"What a linear classifier reads off {probe.name}: {probe.pictures} pictures, {probe.classes} classes"
     figure = figure_of(9.0 if known else 5.4, 3.6, title)
     axes: list[Any] = list(figure.subplots(1, 2 if known else 1, sharey=True, squeeze=False)[0])
-    _curves(axes[0], probe, list(range(len(names))), names)
+    drawn = _curves(axes[0], probe, list(range(len(names))), names)
     name_ticks(axes[0], names, 3.6)
     axes[0].set_ylabel("accuracy on pictures not seen")
     if known:
@@ -41,29 +41,34 @@ def probe_curves(probe: Probe) -> Figure:
         in_units(axes[1].xaxis)
     for one in axes:
         plain(one)
-    figure.legend(
-        *axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, frameon=False, fontsize=8,
-        labelcolor=INK,
-    )  # fmt: skip
+    put_legend(figure, drawn, loc="outside lower center", ncols=5)
     return figure
 
 
-def _curves(axes: Axes, probe: Probe, at: list[int], names: list[str]) -> None:
+def _curves(axes: Axes, probe: Probe, at: list[int], names: list[str]) -> list[tuple[Any, str]]:
+    """What is drawn, each with its name."""
+    drawn: list[tuple[Any, str]] = []
     random: dict[str, Accuracy] = probe.controls.get("random", {})
     if random:
         there = [i for i, name in enumerate(names) if name in random]  # not all where it was interrupted
-        _curve(axes, [at[i] for i in there], [random[names[i]] for i in there], _GREY, "random weights", "s")
-    _curve(axes, at, [probe.blocks[name] for name in names], BLUE, probe.name, "o")
+        curve = _curve(axes, [at[i] for i in there], [random[names[i]] for i in there], _GREY, "s")
+        drawn.append((curve, "random weights"))
+    drawn.append((_curve(axes, at, [probe.blocks[name] for name in names], BLUE, "o"), probe.name))
     best = names.index(probe.best)
-    axes.plot(at[best], probe.blocks[probe.best].accuracy, "o", color=ACCENT, markersize=7, label="best", zorder=3)
+    dot = axes.plot(at[best], probe.blocks[probe.best].accuracy, "o", color=ACCENT, markersize=7, zorder=3)[0]
+    drawn.append((dot, "best"))
     if "pixels" in probe.controls:
-        axes.axhline(float(probe.controls["pixels"]), color=INK, linewidth=1, linestyle="--", label="raw pixels")
-    axes.axhline(float(probe.controls["chance"]), color=INK, linewidth=1, linestyle=":", label="chance")
+        line = axes.axhline(float(probe.controls["pixels"]), color=INK, linewidth=1, linestyle="--")
+        drawn.append((line, "raw pixels"))
+    drawn.append((axes.axhline(float(probe.controls["chance"]), color=INK, linewidth=1, linestyle=":"), "chance"))
     axes.set_ylim(0, 1.02)
+    for one, name in drawn:
+        one.set_label(name)
+    return drawn
 
 
-def _curve(axes: Axes, at: list[int], found: list[Accuracy], colour: str, label: str, marker: str) -> None:
-    axes.errorbar(
+def _curve(axes: Axes, at: list[int], found: list[Accuracy], colour: str, marker: str) -> Any:
+    return axes.errorbar(
         at, [f.accuracy for f in found], [0 if f.stderr != f.stderr else f.stderr for f in found], color=colour,
-        marker=marker, markersize=4, linewidth=1.2, capsize=2, label=label,
+        marker=marker, markersize=4, linewidth=1.2, capsize=2,
     )  # fmt: skip

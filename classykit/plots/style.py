@@ -156,6 +156,17 @@ def runs(keys: Sequence[Any]) -> list[tuple[Any, int, int]]:
     return found
 
 
+def put_legend(owner: Any, named: Sequence[tuple[Any, str]], **keys: Any) -> None:
+    """A legend of (what is drawn, its name): names are taken as they are.
+
+    matplotlib leaves out what begins with "_", and reads what stands between dollars as a formula.
+    """
+    places = [str(i) for i in range(len(named))]
+    made = owner.legend([drawn for drawn, _ in named], places, frameon=False, fontsize=8, labelcolor=INK, **keys)
+    for text, (_, name) in zip(made.get_texts(), named, strict=True):
+        text.set(text=name, parse_math=False)
+
+
 def name_ticks(axes: Axes, names: Sequence[str], width: float, start: int = 0) -> None:
     """Names below the x axis, upright; where there are more than fit ``width`` inches, every second, fifth, ..."""
     room = max(int(width / 0.13), 2)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from figures import picture
+from looked_into import X, demo_attention, small_vit
 
 import classykit as ck
 from classykit.errors import ConfigError
@@ -11,7 +12,7 @@ from classykit.errors import ConfigError
 
 @pytest.fixture(scope="module")
 def found():
-    return ck.attention(ck.load_pretrained("vit_demo"), ["cat", "coffee"])
+    return demo_attention()
 
 
 def test_a_picture_a_head(found):
@@ -45,8 +46,7 @@ def test_rollout_and_distance(found):
 
 
 def test_untrained_and_not_verified_are_said():
-    sizes = dict(image_size=32, patch_size=8, num_layers=1, num_heads=2, hidden_dim=16, mlp_dim=16)
-    found = ck.attention(ck.build_model("vision_transformer", **sizes), torch.rand(1, 3, 32, 32))
+    found = ck.attention(small_vit(), X)
     for what in ("heads", "rollout"):
         assert found.plot(what).get_suptitle().endswith("(untrained)")
 

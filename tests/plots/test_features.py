@@ -92,6 +92,7 @@ class TestSignedAndSorted:
 
     def test_signed_colours_are_centred(self):
         figure = feature_grid(self.features, colours="signed", order="index")
+        assert len(figure.axes) == 6
         for channel, axes in enumerate(figure.axes):
             limit = float(self.features[0, channel].abs().max())
             assert axes.images[0].get_clim() == pytest.approx((-limit, limit))

@@ -14,6 +14,7 @@ from classykit.plots import filters
 def test_each_about_grey():
     layer = nn.Conv2d(3, 5, 4)
     figure = filters(layer)
+    assert len(figure.axes) == 5
     for number, axes in enumerate(figure.axes):
         weight = layer.weight[number].detach()
         wanted = 0.5 + 0.5 * weight / weight.abs().max()

@@ -10,7 +10,7 @@ def test_a_line_a_head():
     losses, accuracy = figure.axes
     assert [line.get_ydata().tolist() for line in losses.lines] == [[2.0, 1.0], [3.0, 2.5]]
     assert [line.get_ydata().tolist() for line in accuracy.lines] == [[0.3, 0.6], [0.2, 0.4]]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a on block0-0", "b on block1-0"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a on block0-0", "_b on block1-0"]
     assert "held out" in accuracy.get_ylabel()
     figure.draw_without_rendering()
 

@@ -31,3 +31,7 @@ def test_without_macs_and_controls():
 def test_names_are_taken_as_they_are(name):
     figure = probe_curves(Probe(name, BLOCKS, MACS, CONTROLS, 60, 10, "mean"))
     figure.draw_without_rendering()
+    assert f"reads off {name}: 60 pictures" in figure.get_suptitle() and not figure._suptitle.get_parse_math()
+    legend = figure.legends[0].get_texts()
+    assert [text.get_text() for text in legend] == ["random weights", name, "best", "raw pixels", "chance"]
+    assert not any(text.get_parse_math() for text in legend)

@@ -27,7 +27,9 @@ def test_traffic_is_counted(profile):
     """Weights once, each activation written and read: of a block by hand."""
     inspection = ck.inspect({"name": "resnet18", "small_input": True})
     blocks = {block.name: block for block in inspection.blocks}
-    for row in (row for row in profile.rows if row.name in blocks):
+    rows = [row for row in profile.rows if row.name in blocks]
+    assert [row.name for row in rows] == list(blocks)
+    for row in rows:
         block = blocks[row.name]
         assert row.traffic == 4 * (block.params + 2 * 2 * block.activations)
         assert row.flops_per_byte == 2 * row.macs / row.traffic
