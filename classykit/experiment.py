@@ -28,6 +28,7 @@ class Experiment:
             called; None for none.
         device: where it runs.
         block: the block whose features are looked at; None for none.
+        learnt: unique_ids of the heads whose weights are no random ones; the code says that it has them not.
         digit_side: where the picture, "digit 7" say, goes in as a vector: the pixels on its side; None elsewhere.
 
     >>> e = Experiment({"name": "resnet18"}, image="cat", block="block1-0")
@@ -42,6 +43,7 @@ class Experiment:
     block: str | None = None
     clip: str | None = None
     digit_side: int | None = None
+    learnt: tuple[str, ...] | None = None
     adopted: str | None = field(default=None, compare=False)  # class of a module that no config describes
     input_shape: tuple[int, ...] | None = field(default=None, compare=False)  # of that module's input
     example: dict[str, Any] | None = field(default=None, compare=False)  # what that module is called with: `described`
@@ -55,6 +57,8 @@ class Experiment:
         except (TypeError, ValueError) as error:
             raise ConfigError(f"The config cannot be written as JSON: {error}.") from None
         object.__setattr__(self, "config", plain)
+        if self.learnt is not None:
+            object.__setattr__(self, "learnt", tuple(self.learnt))
 
     def _refuse_odd_values(self) -> None:
         """Raise ConfigError for what could come from a file of somebody else's, and not from here."""
@@ -73,6 +77,9 @@ class Experiment:
                 raise ConfigError(f"{name} is a text, not {quoted(getattr(self, name))}.")
         if self.digit_side is not None and (type(self.digit_side) is not int or not self._digit):
             raise ConfigError(f"digit_side goes with a digit, such as 'digit 7': {quoted(self.image)} is none.")
+        learnt = self.learnt
+        if learnt is not None and not (isinstance(learnt, (list, tuple)) and all(type(name) is str for name in learnt)):
+            raise ConfigError(f"learnt is the unique_ids of heads, a tuple of texts, not {quoted(learnt)}.")
         if type(self.pretrained) is not bool:
             raise ConfigError(f"pretrained is True or False, not {quoted(self.pretrained)}.")
         shape = self.input_shape
@@ -154,7 +161,21 @@ class Experiment:
             arguments = [literal(head["fork_block"]), literal(head["name"])]
             lines.append(f"model.attach_head({', '.join([*arguments, *keywords(given)])})")
         lines.append("model.eval()" if self.device == "cpu" else f"model.eval().to({literal(self.device)})")
-        return lines
+        return lines + self._learnt_lines()
+
+    def _learnt_lines(self) -> list[str]:
+        """What has been learnt cannot be written down as code: how to bring it along."""
+        there = [head.get("unique_id") for head in self.config.get("heads", [])]
+        learnt = [literal(name) for name in self.learnt or () if name in there]
+        if not learnt:
+            return []
+        whose = f"head {learnt[0]} has" if len(learnt) == 1 else f"heads {', '.join(learnt)} have"
+        return [
+            f"# What {whose} learnt is not in the lines above. Where the app is, and has run, this keeps it:",
+            '# ck.save_checkpoint(app.model, "learnt.safetensors")',
+            "# and this puts it, with all other weights, into the model here:",
+            '# ck.load_checkpoint("learnt.safetensors", model)',
+        ]
 
 
 def described(example: Inputs) -> dict[str, Any]:

@@ -68,6 +68,52 @@ def test_the_code_says_what_the_weights_are():
     assert 'ck.load_pretrained("efficientnet_lite0")' in code and "random" not in code
 
 
+LEARNT = ck.Experiment(HEADED, image="grace_hopper", learnt=(HEADED["heads"][0]["unique_id"], "gone"))
+
+
+class TestWhatHeadsHaveLearnt:
+    def test_it_is_kept_and_said(self):
+        again = ck.Experiment.from_json(LEARNT.to_json())
+        assert again == LEARNT and again.learnt == LEARNT.learnt and again != EXPERIMENTS["everything"]
+        code = again.to_code()
+        assert code.count("learnt is not in the lines above") == 1 and "gone" not in code
+        assert run(code)["output"]["é"].shape == (1, 16, 28, 28)
+
+    @pytest.mark.parametrize("odd", ["cls", 5, [5], {"cls": 1}])
+    def test_what_is_no_names(self, odd):
+        with pytest.raises(ConfigError, match="learnt is the unique_ids of heads"):
+            ck.Experiment(HEADED, learnt=odd)
+
+    def test_none_of_them(self):
+        assert "learnt" not in EXPERIMENTS["everything"].to_code() + EXPERIMENTS["everything"].to_json()
+
+    def test_the_lines_of_the_comment_bring_it_along(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        app = ck.explore({"name": "resnet18", "init_planes": 8}, image="cat")
+        app.attach_head("block3-1", "fully_connected", "random", num_classes=2)
+        assert "learnt" not in app.to_code()
+        app.run()
+        assert "learnt" not in app.to_code()
+        mine = ck.heads.FullyConnectedHead("mine", num_classes=3, in_plane=64)
+        app.attach_head("block3-1", mine)
+        code = app.to_code()
+        assert 'What head "mine" has learnt is not in the lines above' in code
+        bare, kept = run(code), code.replace("# ck.", "ck.")
+        assert not torch.equal(bare["output"]["mine"], app.run().output["mine"])
+        exec(kept, done := {"app": app})
+        for name, wanted in app.run().output.items():
+            torch.testing.assert_close(done["output"][name], wanted)
+
+    def test_of_a_module_of_the_users(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, 4), torch.nn.ReLU())
+        app = ck.explore(module, image="cat")
+        app.attach_head(app.inspection.trunk[-1].name, ck.heads.FullyConnectedHead("mine", num_classes=3, in_plane=4))
+        app.run()
+        exec(app.to_code().replace("# ck.", "ck."), done := {"app": app, "module": module})
+        torch.testing.assert_close(done["output"], app.run().output)
+
+
 def test_the_device_is_in_the_code():
     code = ck.Experiment({"name": "resnet18"}, image="cat", device="cuda:0").to_code()
     assert code.count('.to("cuda:0")') == 2

@@ -420,7 +420,9 @@ interface ShownAttention {
   rows: number;
   columns: number;
   prefix: number;
-  query_prefix: number;
+  /** what the tokens before the patches are called, of keys and of queries */
+  before: string[];
+  query_before: string[];
   query_rows: number;
   query_columns: number;
   what: string;

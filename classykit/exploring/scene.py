@@ -221,6 +221,7 @@ class Scene:
     @property
     def experiment(self) -> Experiment:
         """The description of what is on the screen."""
+        heads = {name: self.subject.head_with_weights(name) for name in self.subject.heads()}
         return Experiment(
             config=self.subject.config,
             pretrained=self.subject.trained is not None and self.subject.adopted is None,
@@ -229,6 +230,7 @@ class Scene:
             clip=self.clip_name if self.takes_clips else None,
             device=self.device,
             block=self.block or None,
+            learnt=tuple(name for name, h in heads.items() if h is not None and not h.is_untrained) or None,
             adopted=self.subject.adopted,
             input_shape=self.subject.said_shape,
             example=None if self.subject.example is None else described(self.subject.example),

@@ -13,6 +13,7 @@ from classykit.exploring.carrying import carry_heads, in_words
 from classykit.exploring.design import controls, turned, typed
 from classykit.exploring.explored import Explored
 from classykit.exploring.history import Step, difference
+from classykit.exploring.panes.compare import ComparePane
 from classykit.heads.classy_head import ClassyHead
 from classykit.measuring.profile_blocks import Profile
 from classykit.running.run import Run
@@ -99,26 +100,60 @@ class Composing(Screen):
 
         Heads of the model before come along, each to the last block of the same resolution, unless ``carry_heads`` is
         False; ``status`` says which do not fit. Raises what `classykit.explore` raises, and then changes nothing.
+
+        A registered model that stands beside the one on the screen (see `Explorer.compare_with`) changes places with
+        it: each keeps its weights, and its own heads.
         """
         with self._lock:
-            self._open(Explored(model), carry_heads)
+            self._open(self._compare.known(Explored(model)), carry_heads)
 
-    def _open(self, subject: Explored, carrying: bool) -> None:
-        old = self._scene.subject
-        words = in_words(*carry_heads(old, subject)) if carrying and subject is not old else ""
+    @property
+    def _compare(self) -> ComparePane:
+        pane = self._panes[ComparePane.id]
+        assert isinstance(pane, ComparePane)
+        return pane
+
+    def _put_beside(self, model: Explored) -> None:
+        """One more beside the model on the screen, and the tab that shows both."""
+        self._compare.add(model)
+        self.tab = ComparePane.id
+        self._refresh()
+        self._say(f"{self._compare.others[-1].subject.name} stands beside {self._scene.subject.name}.")
+
+    def _put_first(self, at: int) -> None:
+        """One that stands beside, and what is chosen of it, onto the screen, whose model takes its place."""
+        scene, other = self._scene, self._compare.other(at)
+        self._open(other.subject, True, running=scene.is_quick and other.is_quick, block=other.block)
+
+    def _open(self, subject: Explored, carrying: bool, *, running: bool = False, block: str = "") -> None:
+        old, words, compare = self._scene.subject, "", self._compare
+        if carrying and subject is not old:
+            own = subject.heads()
+            came, stayed = carry_heads(old, subject)
+            if compare.stands_beside(subject):  # then those that it has itself are those that it had here before
+                compare.came[subject], stayed = came, {name: why for name, why in stayed.items() if name not in own}
+            words = in_words(came, stayed)
+        self._scene.block = block or self._scene.block
         self._show(subject)
         self._history.add(self._step(subject.name))
         self._refresh()
         self._greet()
+        if running and self._scene.last is None:
+            self._act(self.run)
         if words:
             self._say(f"{self.status} {words}".strip())
 
     def _show(self, subject: Explored) -> None:
-        """Another model, or another of the user's modules; what it was keeps no weights that can be made again."""
-        old = self._scene.subject
+        """Another model, or another of the user's modules; what it was keeps no weights that can be made again.
+
+        One that stands beside it changes places with it, be it chosen or come to by undoing: none is there twice.
+        """
+        old, beside = self._scene.subject, self._compare.stands_beside(subject)
         self._refused = {}
+        if beside:
+            self._compare.exchange(subject)
         self._scene.open(subject)
-        if old is not subject and old.adopted is None:
+        if old is not subject and old.adopted is None and not beside:
             old.let_go()
 
     def set_key(self, key: str, value: Any) -> None:

@@ -230,12 +230,16 @@ class Explorer(Messages):
         """Put up to three more models beside the one on the screen, in the tab Compare; none: it stands alone again.
 
         Models as `classykit.explore` takes them. Raises what that raises, ConfigError for too many or for the same
-        one twice, and then changes nothing.
+        one twice, and then changes nothing. To have one of them on the screen, and this one beside it, `choose` it.
+
+        >>> app = Explorer("resnet18", image=None)
+        >>> app.compare_with("resnet34")
+        >>> app.choose("resnet34")
+        >>> [model["name"] for model in app.pane["models"]], app.history
+        (['resnet34', 'resnet18'], ['resnet18', 'resnet34'])
         """
         with self._lock:
-            pane = self._panes[ComparePane.id]
-            assert isinstance(pane, ComparePane)
-            pane.put(models)
+            self._compare.put(models)
             self.tab = ComparePane.id
             self._refresh()
 

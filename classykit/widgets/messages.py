@@ -20,7 +20,7 @@ from classykit.widgets import lifetime
 from classykit.widgets.composing import Composing
 
 # what takes another thing on the screen, so that an answer still under way would be of the old
-SUPERSEDING = frozenset({"choose", "step", "undo", "redo", "image", "upload", "device"})
+SUPERSEDING = frozenset({"choose", "compare_first", "step", "undo", "redo", "image", "upload", "device"})
 
 _PAGES = 16  # that are told what was answered: an app may stand on several
 
@@ -36,6 +36,8 @@ class Messages(Composing):
         # {type: (what such a message holds, what is done with it and its buffers)}
         self._acts: dict[str, tuple[dict[str, type], Callable[[dict[str, Any], list[Any]], Any]]] = {
             "choose": ({"name": str}, lambda m, b: self._choose_listed(m["name"])),
+            "compare_add": ({"model": str}, lambda m, b: self._put_beside(self._listed(m["model"].strip()))),
+            "compare_first": ({"at": int}, lambda m, b: self._put_first(m["at"])),
             "key": (
                 {"key": str, "done": bool},
                 lambda m, b: self._turn_typed(m["key"], m.get("value"), m["done"]),
@@ -126,8 +128,11 @@ class Messages(Composing):
             self.send_state("moment")  # the page was ahead
 
     def _choose_listed(self, name: str) -> None:
-        own = self._own.get(name)
-        self._open(own if own is not None else Explored(name), carrying=True)
+        self._open(self._compare.known(self._listed(name)), carrying=True)
+
+    def _listed(self, name: str) -> Explored:
+        """What the picker calls so."""
+        return self._own.get(name) or Explored(name)
 
     def _open_block(self, block: str) -> None:
         """What is in a block: its layers."""

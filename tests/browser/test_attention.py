@@ -193,3 +193,77 @@ def test_shifted_windows(opened, shots):
         expect(words).to_contain_text("2\u00a0% of its window")
         assert said(words) == float(f"{100 * share:.2g}")
     page.screenshot(path=shots / "attention-windows.png", full_page=True)
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1180, False), (620, True)])
+def test_registers_are_chosen_as_the_class_token_is(width, dark, opened, shots):
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    module = timm.models.vision_transformer.VisionTransformer(
+        patch_size=32, embed_dim=32, depth=3, num_heads=2, num_classes=5, reg_tokens=4
+    )
+    app = ck.explore(module.eval(), image="chelsea")
+    app.run()
+    page = opened(app, width=width, dark=dark)
+    page.get_by_role("tab", name="Attention").click()
+    words = page.locator(".ck-attention-words")
+    buttons = page.get_by_role("group", name="Attention from").get_by_role("button")
+    expect(buttons).to_have_text(["a patch", "class token", *(f"register {i}" for i in range(1, 5))])
+    expect(buttons.nth(1)).to_have_attribute("aria-pressed", "true")
+    expect(words).to_contain_text("class token, ")
+    accessible(page)
+
+    # by mouse, and by keyboard from there
+    expect(page.get_by_text("from the class token")).to_be_visible()
+    buttons.nth(2).click()
+    expect(words).to_contain_text("register 1, ")
+    expect(page.get_by_text("from register 1")).to_be_visible()
+    edge = page.get_by_role("group", name="Attention from").bounding_box()
+    boxes = [button.bounding_box() for button in buttons.all()]
+    assert all(box["x"] >= edge["x"] and box["x"] + box["width"] <= edge["x"] + edge["width"] + 1 for box in boxes)
+    expect(page.locator("pre")).to_contain_text(".on_grid(0, 1)")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(words).to_contain_text("register 2, ")
+    expect(buttons.nth(3)).to_have_attribute("aria-pressed", "true")
+    expect(buttons.nth(3)).to_be_focused()
+    expect(page.locator("pre")).to_contain_text(".on_grid(0, 2)")
+
+    # what is said is what the verb gives, in every layer
+    found = ck.attention(app.model, app._scene.input_for(app.model))
+    layer = found.layers[0].name
+    cell(page, layer, "head 1").click()
+    expect(words).to_contain_text(f"register 2, {layer}, head 1")
+    row = found.layer(layer).on_grid(0, 2)[1]
+    assert said(words) == float(f"{100 * float(row.max()):.2g}")
+
+    # a patch by the arrow keys, and back
+    page.get_by_role("img", name="what is attended to").press("ArrowUp")
+    expect(words).to_contain_text("patch (2, 3), ")
+    expect(buttons.first).to_have_attribute("aria-pressed", "true")
+    buttons.last.press("Enter")
+    expect(words).to_contain_text("register 4, ")
+    accessible(page)
+    page.screenshot(path=shots / f"attention-registers-{width}.png", full_page=True)
+
+
+def test_registers_alone_and_a_model_after_it(opened):
+    timm = pytest.importorskip("timm")
+    module = timm.models.vision_transformer.VisionTransformer(
+        patch_size=32, embed_dim=32, depth=2, num_heads=2, num_classes=5, reg_tokens=2, class_token=False,
+        global_pool="avg",
+    ).eval()  # fmt: skip
+    app = ck.explore(module, image="chelsea")
+    app.run()
+    page = opened(app, width=1180)
+    page.get_by_role("tab", name="Attention").click()
+    words = page.locator(".ck-attention-words")
+    buttons = page.get_by_role("group", name="Attention from").get_by_role("button")
+    expect(buttons).to_have_text(["a patch", "register 1", "register 2"])
+    expect(words).to_contain_text("patch (3, 3), ")
+    buttons.nth(1).click()
+    expect(words).to_contain_text("register 1, ")
+    assert app.pane["row"] == -1 and app.pane["column"] == 0
+    app.choose("vit_demo")
+    expect(buttons).to_have_text(["a patch", "class token"])
+    expect(words).to_contain_text("class token, ")

@@ -1,8 +1,11 @@
 """The Compare tab on a page of its own: another model, one selection, one picture, and what each costs."""
 
+import re
+
 import pytest
 from lab import COLOURS, accessible
 from playwright.sync_api import expect
+from torch import nn
 
 import classykit as ck
 
@@ -100,3 +103,52 @@ def test_the_preset_and_four_in_the_dark(looks, opened):
     page.get_by_role("button", name="Run all").click()
     expect(page.get_by_role("alert")).to_contain_text("choose or upload")
     accessible(page)
+
+
+def test_models_change_places(opened, shots):
+    app = ck.explore(SMALL, image="grace_hopper")
+    app.compare_with("vit_demo", {"name": "resnet50", "init_planes": 8})
+    app.attach_head("block3-1", "fully_connected", "cls", num_classes=3)
+    page = opened(app, width=1180)
+    rows = page.locator(".ck-cmp-models")
+    first = page.get_by_role("button", name="Put B, vit_demo, on the screen, and A in its place")
+    expect(rows.get_by_role("button", name=re.compile("^Put "))).to_have_count(2)
+    accessible(page)
+
+    # by mouse: the trained one runs, and the code begins with it; the focus stays in B's row
+    first.click()
+    expect(page.get_by_role("listbox", name="A, vit_demo: blocks")).to_be_visible()
+    expect(page.get_by_role("listbox", name="B, resnet18: blocks")).to_be_visible()
+    expect(page.get_by_role("button", name=re.compile("^Model vit_demo"))).to_be_visible()
+    expect(page.locator("pre")).to_contain_text('ck.load_pretrained("vit_demo")')
+    expect(page.get_by_role("button", name="Put B, resnet18, on the screen, and A in its place")).to_be_focused()
+    assert app.history[2:] == ["vit_demo"] and others(app) == ["resnet18", "resnet50"]
+    accessible(page)
+    page.screenshot(path=shots / "compare-places.png", full_page=True)
+
+    # and taken back, in one step
+    page.keyboard.press("Control+z")
+    expect(page.get_by_role("listbox", name="A, resnet18: blocks")).to_be_visible()
+    expect(page.get_by_role("listbox", name="B, vit_demo: blocks")).to_be_visible()
+    assert app.config["heads"][0]["unique_id"] == "cls" and app.history[2:] == []
+
+    # by keyboard, the third one; what it is on stays chosen
+    app.selected_block = "block1-1"
+    page.get_by_role("button", name="Put C, resnet50, on the screen, and A in its place").press("Enter")
+    expect(page.get_by_role("listbox", name="A, resnet50: blocks")).to_be_visible()
+    expect(page.get_by_role("button", name="Put C, resnet18, on the screen, and A in its place")).to_be_focused()
+    assert app.selected_block == "block1-1" and others(app) == ["vit_demo", "resnet18"]
+    assert app.config["heads"][0]["unique_id"] == "cls", "it came along"
+
+
+def test_a_module_of_ones_own_is_offered_by_its_name(opened):
+    app = ck.explore(nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.Conv2d(8, 8, 3, 2)), image="cat")
+    app.choose(dict(SMALL))
+    app.tab = "compare"
+    page = opened(app, width=1180)
+    box = page.get_by_role("combobox", name="Another model")
+    assert page.locator(f"#{box.get_attribute('list')} option").first.get_attribute("value") == "Sequential, yours"
+    box.fill("Sequential, yours")
+    box.press("Enter")
+    expect(page.get_by_role("listbox", name="B, Sequential: blocks")).to_be_visible()
+    assert others(app) == ["Sequential"]

@@ -255,6 +255,113 @@ class TestHistory:
         assert look(app) == before and app.steps == steps
 
 
+OTHER = {"name": "resnet50", "init_planes": 4}
+
+
+def beside(app):
+    return [model["name"] for model in app.pane["models"]]
+
+
+class TestBeside:
+    OTHER = {"name": "resnet50", "init_planes": 4}
+
+    def test_a_listed_model_is_put_there_and_the_tab_opened(self, app):
+        config = app.config
+        send(app, type="compare_add", model=" vit_demo ")
+        assert app.tab == app.pane["tab"] == "compare" and beside(app) == ["resnet18", "vit_demo"]
+        assert app.config == config and len(app.history) == 1 and "vit_demo stands beside resnet18" in app.status
+        app.tab = "features"
+        for wrong, words in (("vit_demo", "there already"), ("no such model", "no model named"), ("", "no model")):
+            send(app, type="compare_add", model=wrong)
+            assert words in app.error and app.tab == "features"
+        send(app, type="compare_add")
+        assert "without a proper 'model'" in app.error
+
+    def test_a_module_that_the_picker_has(self):
+        module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Sequential(nn.Conv2d(8, 8, 3), nn.ReLU()))
+        app = ck.explore(module, image="cat")
+        send(app, type="compare_add", model="Sequential, yours")
+        assert "Sequential is there already" in app.error
+        send(app, type="choose", name="resnet18")
+        send(app, type="compare_add", model="Sequential, yours")
+        assert not app.error and beside(app) == ["resnet18", "Sequential"]
+        send(app, type="compare_run")
+        assert app.pane["ran"] and app.pane["models"][1]["maps"]
+        send(app, type="compare_remove", at=1)
+        send(app, type="choose", name="Sequential, yours")
+        picture = ck.preprocess("cat", app.model)
+        torch.testing.assert_close(app.run().output, module(picture), msg="it has kept its weights")
+
+    def test_places_are_changed_as_one_step(self, app):
+        app.compare_with(OTHER)
+        app.attach_head("block3-1", "fully_connected", "cls", num_classes=3)
+        app.selected_block = "block3-0"
+        send(app, type="compare_block", at=1, block="block2-5")
+        send(app, type="compare_run")
+        weights = {name: stem(scene).clone() for name, scene in scenes(app)}
+        send(app, type="compare_first", at=1)
+        assert not app.error and beside(app) == ["resnet50", "resnet18"] and app.pane["ran"]
+        assert app.selected_block == "block2-5" and app.history[2:] == ["resnet50"]
+        assert app.config["heads"][0]["fork_block"] == "block3-2" and "cls came along to block3-2" in app.status
+        for name, scene in scenes(app):
+            assert torch.equal(stem(scene), weights[name]), "both have kept theirs"
+
+        # back by the button: each has the heads that it had; nothing is said of one that was there all along
+        send(app, type="compare_first", at=1)
+        assert beside(app) == ["resnet18", "resnet50"] and "did not come" not in app.status
+        assert app.config["heads"][0]["fork_block"] == "block3-1"
+        assert app._panes["compare"].others[0].subject.heads() == {}
+
+    def test_and_taken_back_from_any_tab(self, app):
+        app.compare_with(OTHER, "vit_demo")
+        app.attach_head("block3-1", "fully_connected", "cls", num_classes=3)
+        before = beside(app), app.config
+        send(app, type="compare_first", at=1)
+        after = beside(app), app.config
+        assert after[0] == ["resnet50", "resnet18", "vit_demo"]
+        app.tab = "features"
+        app.choose("efficientnet_b0")
+        app.undo()
+        app.undo()
+        app.tab = "compare"
+        assert (beside(app), app.config) == before
+        app.redo()
+        assert (beside(app), app.config) == after
+        assert len({id(scene.subject) for _, scene in scenes(app)}) == 3
+
+    def test_from_python_by_choosing_it(self, app):
+        app.compare_with(OTHER)
+        other = app._panes["compare"].others[0].subject
+        app.choose(dict(OTHER))
+        assert app._scene.subject is other and beside(app) == ["resnet50", "resnet18"]
+        send(app, type="compare_add", model="vit_demo")
+        send(app, type="choose", name="vit_demo")
+        assert beside(app) == ["vit_demo", "resnet18", "resnet50"]
+
+    def test_keys_that_are_turned_to_those_of_another_change_no_places(self, app):
+        app.compare_with("resnet18")
+        app.reset_keys()
+        assert app.config == {"name": "resnet18"} and len(app.pane["models"]) == 2
+        assert app._panes["compare"].others[0].subject.config == app.config
+
+    @pytest.mark.parametrize("at", [0, 2, -1])
+    def test_none_of_that_number(self, app, at):
+        app.compare_with(OTHER)
+        before = look(app)
+        send(app, type="compare_first", at=at)
+        assert "There is no model" in app.error and look(app) == before
+
+
+def scenes(app):
+    """(name, scene) of what is on the screen, and of what stands beside."""
+    return [(scene.subject.name, scene) for scene in (app._scene, *app._panes["compare"].others)]
+
+
+def stem(scene):
+    """The first weights of a trunk."""
+    return next(iter(scene.subject.model.trunk_state().values()))
+
+
 class TestBudget:
     def test_limits_from_either_side_stay_with_the_app(self, app):
         seen = []

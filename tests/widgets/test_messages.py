@@ -23,6 +23,12 @@ FIELDS = st.dictionaries(
 )
 
 
+@pytest.fixture(scope="module")
+def any_app():
+    """The app that is asked for anything, by one test after another."""
+    return ck.explore({"name": "resnet18", "num_blocks": [1, 1], "init_planes": 8}, image=None)
+
+
 class TestAnswers:
     """A page counts what it has asked, and is told what was answered, whatever came of it."""
 
@@ -77,25 +83,21 @@ class TestAPageThatIsAhead:
 
 
 class TestMessagesOfAnyKind:
-    @pytest.fixture(scope="class")
-    def app(self):
-        return ck.explore({"name": "resnet18", "num_blocks": [1, 1], "init_planes": 8}, image=None)
-
     @settings(deadline=None, max_examples=150)
     @given(kind=st.sampled_from(KINDS) | VALUES, fields=FIELDS)
-    def test_none_of_them_should_not_have_happened(self, app, kind, fields):
-        before = app.to_json()
-        app._handle_custom_msg({"type": kind, **fields}, [])
-        assert "should not have happened" not in app.error
-        if app.error:
-            assert app.to_json() == before
-        assert app.selected_block in app._scene.block_names
+    def test_none_of_them_should_not_have_happened(self, any_app, kind, fields):
+        before = any_app.to_json()
+        any_app._handle_custom_msg({"type": kind, **fields}, [])
+        assert "should not have happened" not in any_app.error
+        if any_app.error:
+            assert any_app.to_json() == before
+        assert any_app.selected_block in any_app._scene.block_names
 
     @pytest.mark.parametrize("message", [None, 5, [], "run", {}, {"type": []}, {"type": {}}, {"type": None}])
-    def test_what_is_no_message_is_passed_over(self, app, message):
-        app.error = ""
-        app._handle_custom_msg(message, [])
-        assert app.error == ""
+    def test_what_is_no_message_is_passed_over(self, any_app, message):
+        any_app.error = ""
+        any_app._handle_custom_msg(message, [])
+        assert any_app.error == ""
 
     @pytest.mark.parametrize("message, words", [
         ({"type": "page"}, "The page sent 'page' without a proper 'offset'"),
@@ -103,6 +105,6 @@ class TestMessagesOfAnyKind:
         ({"type": "select", "block": []}, "The page sent 'select' without a proper 'block'"),
         ({"type": "device", "device": 5}, "without a proper 'device': '5'"),
     ])  # fmt: skip
-    def test_what_lacks_something_is_said(self, app, message, words):
-        app._handle_custom_msg(message, [])
-        assert words in app.error
+    def test_what_lacks_something_is_said(self, any_app, message, words):
+        any_app._handle_custom_msg(message, [])
+        assert words in any_app.error

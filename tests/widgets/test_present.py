@@ -262,7 +262,7 @@ def test_what_a_block_sees(model, block, words, drawn):
 
 
 class TestAnExampleOfTheUsers:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def signal(self):
         net = nn.Sequential(nn.Sequential(nn.Conv1d(1, 16, 9, 4, 4), nn.ReLU()), nn.Conv1d(16, 32, 9, 4, 4))
         scene = Scene(Explored(net, example=torch.rand(2, 1, 400)), "cpu", "cat", ck.load_image("cat"), "moving shapes")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from classykit.errors import ClassyKitError, ConfigError, StateError
 from classykit.exploring.pane import Acts, Pane, Tell
@@ -27,6 +28,14 @@ HEADS = 8  # on a page of the grid
 WHOLE = 400_000  # weights of a head that are sent for hovering: 800 kB; of more, those of the chosen query alone
 LIKE = 256  # places whose likeness to each other is sent: 130 kB
 
+CLASS, DISTILLATION, REGISTER = "class token", "distillation token", "register"
+# what models call the weights that their tokens before the patches begin with, in the order of these tokens
+_BEGINNINGS = {
+    "cls_token": CLASS, "class_token": CLASS, "class_embedding": CLASS,
+    "dist_token": DISTILLATION, "distillation_token": DISTILLATION,
+    "reg_token": REGISTER, "register_tokens": REGISTER,
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Found:
@@ -39,6 +48,7 @@ class Found:
         colours: {block: the same as colours, (3, h, w)}.
         rollouts: {layer: rollout up to there}; empty where layers have other tokens.
         apart, even: {layer: how far each head looks, how far it would if it looked at all alike}, in pixels.
+        special: the names of the tokens before the patches, as far as the model's weights tell.
     """
 
     attention: Attention
@@ -48,6 +58,13 @@ class Found:
     rollouts: dict[str, torch.Tensor]
     apart: dict[str, list[float]]
     even: dict[str, float]
+    special: list[str]
+
+    def before(self, count: int) -> list[str]:
+        """What so many tokens before the patches are called; by their numbers where the model does not tell."""
+        if count == len(self.special):
+            return self.special
+        return [CLASS] if count == 1 and not self.special else [f"token {i}" for i in range(count)]
 
 
 class AttentionPane(Pane):
@@ -63,7 +80,8 @@ class AttentionPane(Pane):
         self._of: Any = None  # the scene's pictures when it was read: another list once the model or its input changed
         self._layer, self._block = "", ""  # the chosen layer, and the block that was chosen then
         self._head, self._first = 0, 0
-        self._where: tuple[float, float] | None = None  # the chosen patch, as parts of the picture; None: by default
+        self._where: tuple[float, float] | None = None  # the chosen patch, as parts of the picture; None for none
+        self._token: int | None = None  # the chosen token before the patches, where no patch is; None: by default
 
     # ---- reading ----
 
@@ -106,7 +124,7 @@ class AttentionPane(Pane):
         checked = sum(layer.verified for layer in read.layers)
         of = "each" if read.verified else f"{checked} of {len(read)}"
         self.tell(f"Attention of {len(read)} layers read: weights × values equal what {of} of them gave.", 3, 3)
-        return Found(read, blocks, maps, colours, rollouts, apart, even)
+        return Found(read, blocks, maps, colours, rollouts, apart, even, special_tokens(model))
 
     def _tokens(
         self, model: ClassyModel, x: Any, blocks: list[str]
@@ -140,13 +158,18 @@ class AttentionPane(Pane):
             self._block = self.scene.block
         return found.attention.layer(self._layer)
 
-    def _query(self, layer: AttentionLayer) -> tuple[int, int] | int:
-        """Which query of a layer is looked at: the chosen patch, or what lies there; else the default."""
-        grid = _query_grid(layer)
-        if grid is None or self._where is None:
-            return layer.place() or 0
-        row, column = (int(part * of) for part, of in zip(self._where, grid, strict=True))
-        return column if layer.query_map is None else (row, column)
+    def _query(self, found: Found, layer: AttentionLayer) -> tuple[int, int] | int:
+        """Which query of a layer is looked at: the chosen patch, or what lies there; or the chosen token before them.
+
+        By default it is the class token where there is one, else the patch in the middle: registers stand for nothing.
+        """
+        grid, before = _query_grid(layer), found.before(layer.query_prefix)
+        if grid is not None and self._where is not None:
+            row, column = (int(part * of) for part, of in zip(self._where, grid, strict=True))
+            return column if layer.query_map is None else (row, column)
+        if layer.query_map is None or (before and (self._token is not None or before[0] != f"{REGISTER} 1")):
+            return min(self._token or 0, max(len(before) - 1, 0))
+        return layer.query_map[0] // 2, layer.query_map[1] // 2
 
     def _follow_scene(self, layer: AttentionLayer) -> None:
         """Take a place over that was chosen elsewhere, where the layer has it."""
@@ -160,11 +183,11 @@ class AttentionPane(Pane):
 
     @property
     def acts(self) -> Acts:
-        """Read it; choose a patch, the class token, a cell of the grid, a page of heads."""
+        """Read it; choose a patch, a token before the patches, a cell of the grid, a page of heads."""
         return {
             "attention_read": ({}, lambda m: self.work()),
             "attention_place": ({"row": int, "column": int}, lambda m: self._choose_place(m["row"], m["column"])),
-            "attention_token": ({}, lambda m: self._choose_token()),
+            "attention_token": ({"token": int}, lambda m: self._choose_token(m["token"])),
             "attention_cell": ({"layer": int, "head": int}, lambda m: self._choose_cell(m["layer"], m["head"])),
             "attention_heads": ({"first": int}, lambda m: self._turn(m["first"])),
         }
@@ -175,11 +198,12 @@ class AttentionPane(Pane):
         self.scene.position = row, column
         self._follow_scene(layer)
 
-    def _choose_token(self) -> None:
-        layer = self._chosen(self._ready())
-        if not layer.query_prefix or layer.query_map is None:
-            raise ConfigError(f"{layer.name} has no class token.")
-        self._where = self.scene.position = None
+    def _choose_token(self, token: int) -> None:
+        layer = self._chosen(found := self._ready())
+        if not 0 <= token < layer.query_prefix:
+            there = ", ".join(f"{i}: {name}" for i, name in enumerate(found.before(layer.query_prefix)))
+            raise ConfigError(f"{layer.name} has no token {token} before its patches; there is {there or 'none'}.")
+        self._where, self._token, self.scene.position = None, token, None
 
     def _choose_cell(self, number: int, head: int) -> None:
         found = self._ready()
@@ -192,7 +216,7 @@ class AttentionPane(Pane):
         block = found.blocks[layer.name]
         if block and block != self.scene.block:
             self.scene.choose(block)
-            place = _spot(layer, self._query(layer))
+            place = _spot(layer, self._query(found, layer))
             self.scene.position = None if self._where is None or place[0] < 0 else place
         self._layer, self._head, self._block = layer.name, head, self.scene.block
 
@@ -211,7 +235,7 @@ class AttentionPane(Pane):
             return {**self._hint(), "untrained": untrained}, b""
         layer = self._chosen(found)
         self._follow_scene(layer)
-        head, query = self._head_of(found, layer), self._query(layer)
+        head, query = self._head_of(found, layer), self._query(found, layer)
         most = max(each.heads for each in found.attention.layers)
         first = min(self._first, (most - 1) // HEADS * HEADS)
         matrix, whole = _matrix(found, layer, head, query)
@@ -243,7 +267,8 @@ class AttentionPane(Pane):
             "rows": rows,
             "columns": columns,
             "prefix": layer.prefix,
-            "query_prefix": layer.query_prefix,
+            "before": found.before(layer.prefix),
+            "query_before": found.before(layer.query_prefix),
             "query_rows": grid[0] if grid else 0,
             "query_columns": grid[1] if grid else 0,
             "what": _what(layer),
@@ -271,7 +296,7 @@ class AttentionPane(Pane):
 
     def _thumbs(self, found: Found, layer: AttentionLayer, first: int) -> torch.Tensor:
         """What the chosen place attends to: a page of heads, their mean, and rollout, (cells, rows, columns)."""
-        query = self._query(layer)
+        query = self._query(found, layer)
         maps = _on_grid(layer, query)
         shown = [*maps[first : first + HEADS], maps.mean(0)]
         if found.rollouts:
@@ -285,7 +310,7 @@ class AttentionPane(Pane):
         except StateError:
             return ""
         layer = self._chosen(found)
-        head, query, name = self._head_of(found, layer), self._query(layer), literal(layer.name)
+        head, query, name = self._head_of(found, layer), self._query(found, layer), literal(layer.name)
         of = {MEAN: ".mean(0)", ROLLOUT: ""}.get(head, f"[{head}]")
         if head == ROLLOUT:
             row = f"att.rollouts()[{name}][0, {layer.query_number(query)}]"
@@ -315,7 +340,25 @@ class AttentionPane(Pane):
         if layer.map_grid is None:
             return None
         what = {"what": "rollout"} if self._head_of(found, layer) == ROLLOUT else {"layer": layer.name}
-        return {**what, "query": self._query(layer)}
+        return {**what, "query": self._query(found, layer)}
+
+
+def special_tokens(model: nn.Module) -> list[str]:
+    """What the tokens before the patches are called, by the weights that they begin with; empty where none tells.
+
+    >>> from classykit.models import build_model
+    >>> special_tokens(build_model("vit_demo", device="meta"))
+    ['class token']
+    """
+    counts = dict.fromkeys(_BEGINNINGS.values(), 0)
+    for path, weight in model.named_parameters():
+        kind = _BEGINNINGS.get(path.rpartition(".")[2])
+        if kind is not None:
+            counts[kind] += weight.shape[-2] if weight.ndim > 1 else 1
+    if max(counts[CLASS], counts[DISTILLATION]) > 1:  # several in one, of which nobody says what they are
+        return []
+    registers = [f"{REGISTER} {i + 1}" for i in range(counts[REGISTER])]
+    return [kind for kind in (CLASS, DISTILLATION) if counts[kind]] + registers
 
 
 def _block_of(layer: AttentionLayer, model: ClassyModel, names: list[str]) -> str:
@@ -333,10 +376,10 @@ def _query_grid(layer: AttentionLayer) -> tuple[int, int] | None:
 
 
 def _spot(layer: AttentionLayer, query: tuple[int, int] | int) -> tuple[int, int]:
-    """Where a query is among those; (-1, -1) for a class token."""
+    """Where a query is among those; (-1, its number) for a token before the patches."""
     if isinstance(query, tuple):
         return query
-    return (0, query) if layer.query_map is None and not layer.query_prefix else (-1, -1)
+    return (0 if layer.query_map is None and not layer.query_prefix else -1), query
 
 
 def _what(layer: AttentionLayer) -> str:

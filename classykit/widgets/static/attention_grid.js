@@ -167,7 +167,8 @@ function render({ model }) {
       const rest = shown.rollout ? 2 : 1;
       grid.style.setProperty("--ck-heads", String(order.length - rest));
       grid.style.setProperty("--ck-rest", String(rest));
-      say(same, shown.row < 0 ? "from the class token" : `from the same ${shown.what}`);
+      const token = shown.query_before[shown.column] ?? "";
+      say(same, shown.row < 0 ? `from ${token.endsWith("token") ? "the " : ""}${token}` : `from the same ${shown.what}`);
       pager.hidden = shown.most <= PAGE;
       say(range, `heads ${shown.first}–${Math.min(shown.first + PAGE, shown.most) - 1} of ${shown.most}`);
       put(before, "aria-disabled", next(-1) === null ? "true" : null);

@@ -4,8 +4,10 @@
 const REST = 150; // milliseconds after which a place that was moved to by keys is the chosen one
 const DIM = 0.38; // of its brightness that is left of what nobody looks at
 
-/** @typedef {{ row: number, column: number }} Place -1, -1 is the class token */
+/** @typedef {{ row: number, column: number }} Place of row -1 are the tokens before the patches, by number */
 
+/** "the class token", but "register 1". */
+const called = (/** @type {string} */ name) => (name.endsWith("token") ? `the ${name}` : name);
 const share = (/** @type {number} */ value) => `${Number((100 * value).toPrecision(2))}\u00a0%`;
 
 /** @param {{ model: Model<PaneTraits>, picture: PictureColumn }} props */
@@ -13,14 +15,12 @@ function render({ model, picture }) {
   /** @type {ShownAttention | null} */
   let now = null;
   /** @type {Place} */
-  let at = { row: -1, column: -1 };
+  let at = { row: -1, column: 0 };
   /** @type {{ source: string, data: ImageData } | null} */
   let seen = null; // the picture's pixels
   let timer = 0;
 
-  const patch = h("button", { type: "button", text: "a patch", on: { click: () => commit(middle()) } });
-  const token = h("button", { type: "button", text: "class token", on: { click: () => commit({ row: -1, column: -1 }) } });
-  const from = h("div", { class: "ck-segments", role: "group", "aria-label": "Attention from" }, patch, token);
+  const from = h("div", { class: "ck-segments", role: "group", "aria-label": "Attention from" });
   const heading = h("h4", { text: "Attention from" });
   const first = h("div");
   const second = h("div", { class: "ck-soft" });
@@ -32,13 +32,23 @@ function render({ model, picture }) {
 
   const isPlace = () => at.row >= 0;
   const middle = () => ({ row: Math.floor((now?.query_rows ?? 1) / 2), column: Math.floor((now?.query_columns ?? 1) / 2) });
-  const chosen = () => ({ row: now?.row ?? -1, column: now?.column ?? -1 });
+  const chosen = () => ({ row: now?.row ?? -1, column: now?.column ?? 0 });
+
+
+  const PATCH = "a patch";
+  const queries = (/** @type {ShownAttention} */ of) => [...(of.query_rows ? [PATCH] : []), ...of.query_before];
+
+  /** @type {(name: string) => Follower<string>} */
+  const query = (name) => ({
+    node: h("button", { type: "button", text: name, on: { click: () => commit(name === PATCH ? middle() : { row: -1, column: now?.query_before.indexOf(name) ?? 0 }) } }),
+  });
 
   /** Which window a query is in, and which of its queries it is. @returns {[number, number]} */
   function numberOf(/** @type {ShownAttention} */ of) {
-    if (!of.whole || !isPlace()) return [0, 0];
+    if (!of.whole) return [0, 0];
+    if (!isPlace()) return [0, at.column];
     const place = at.row * of.query_columns + at.column;
-    if (!of.places.numbers.length) return [0, of.query_prefix + place];
+    if (!of.places.numbers.length) return [0, of.query_before.length + place];
     const length = of.places.shape[1];
     for (let i = 0; i < of.places.numbers.length; i++) {
       if (Math.round(of.places.at(i)) === place) return [Math.floor(i / length), i % length];
@@ -83,8 +93,8 @@ function render({ model, picture }) {
     const where = named(of, Math.floor(best / of.columns), best % of.columns);
     const even = found.within ? `${share(of.even)} of its window` : share(of.even);
     const most = Math.max(...found.before, 0);
-    const whose = found.before[0] === most ? "class token" : "tokens before the patches";
-    const before = most > found.cells[best] ? `most at the ${whose}, ${share(most)}; of the rest at ` : "most at ";
+    const whose = of.before[found.before.indexOf(most)];
+    const before = most > found.cells[best] ? `most at ${called(whose)}, ${share(most)}; of the rest at ` : "most at ";
     second.replaceChildren(`${before}${where}: `, h("b", { text: share(found.cells[best]) }), `, where even would be ${even}`);
   }
 
@@ -92,7 +102,7 @@ function render({ model, picture }) {
     of.what === "patch" ? `(${row}, ${column})` : String(column);
 
   const placeName = (/** @type {ShownAttention} */ of, /** @type {Place} */ place) =>
-    place.row >= 0 ? `${of.what} ${named(of, place.row, place.column)}` : "class token";
+    place.row >= 0 ? `${of.what} ${named(of, place.row, place.column)}` : of.query_before[place.column];
 
   function paint(/** @type {ShownAttention} */ of, /** @type {Attended} */ found) {
     const most = Math.max(...found.cells) || 1;
@@ -158,8 +168,8 @@ function render({ model, picture }) {
     frame.style.width = `max(${100 / columns}%, 8px)`;
     frame.style.height = `max(${100 / rows}%, 8px)`;
     picture.point(placed && of.what === "patch" ? { x: at.column, y: at.row, width: columns, height: rows, field: null } : null);
-    put(patch, "aria-pressed", placed ? "true" : "false");
-    put(token, "aria-pressed", placed ? "false" : "true");
+    const pressed = placed ? PATCH : of.query_before[at.column];
+    for (const button of from.children) put(button, "aria-pressed", button.textContent === pressed ? "true" : "false");
   }
 
   // The picture as pixels, once it is there; an older one that comes late is let be.
@@ -200,7 +210,7 @@ function render({ model, picture }) {
   function commit(/** @type {Place} */ place) {
     clearTimeout(timer);
     timer = 0;
-    if (place.row < 0) send(model, { type: "attention_token" });
+    if (place.row < 0) send(model, { type: "attention_token", token: place.column });
     else send(model, { type: "attention_place", ...place });
     at = place;
     preview();
@@ -236,8 +246,10 @@ function render({ model, picture }) {
       if (!timer || !shown.whole) at = chosen();
       see(model.get("picture") ?? "");
       const reachable = shown.query_rows > 0;
-      from.hidden = !shown.query_prefix || !reachable;
-      say(heading, from.hidden ? (reachable ? "Attention from a patch" : "Attention from the class token") : "Attention from");
+      const names = queries(shown);
+      follow(from, names, (name) => name, query);
+      from.hidden = names.length < 2;
+      say(heading, from.hidden ? `Attention from ${called(names[0] ?? "")}` : "Attention from");
       put(canvas, "aria-label", "what is attended to");
       canvas.classList.toggle("ck-cells", shown.what !== "patch");
       canvas.style.aspectRatio = shown.what === "patch" ? "" : `${shown.columns} / ${Math.max(shown.rows, shown.columns / 12)}`;

@@ -11,7 +11,7 @@ function stepOf(/** @type {number} */ most) {
 
 /** @param {{ model: Model<PaneTraits>, el: HTMLElement }} props */
 function render({ model, el }) {
-  const svg = s("svg", { class: "ck-widths-svg", role: "img", viewBox: `0 0 ${SIZE.width} ${SIZE.height}` });
+  const svg = s("svg", { class: "ck-widths-svg", role: "img", "aria-label": "Widths of the blocks", viewBox: `0 0 ${SIZE.width} ${SIZE.height}` });
   const legend = h("div", { class: "ck-widths-legend ck-small ck-soft" });
   const about = h("p", { class: "ck-soft ck-small" });
   const words = h("p", { class: "ck-soft ck-small ck-widths-words" });

@@ -43,15 +43,18 @@ function render({ model, el, tools, picture }) {
     const letter = h("span", { class: "ck-letter" });
     const name = h("b");
     const variant = h("span", { class: "ck-soft ck-small" });
+    const up = h("button", { type: "button", class: "ck-icon ck-cmp-first", text: "⇅", on: { click: () => send(model, { type: "compare_first", at }) } });
     const gone = h("button", { type: "button", class: "ck-icon", text: "×", on: { click: () => send(model, { type: "compare_remove", at }) } });
     return {
-      node: h("li", {}, letter, name, variant, gone),
+      node: h("li", {}, letter, name, variant, up, gone),
       update(/** @type {any} */ now) {
         at = now.at;
         say(letter, now.letter);
         say(name, now.name);
         say(variant, now.variant);
-        gone.hidden = at === 0;
+        up.hidden = gone.hidden = at === 0;
+        put(up, "aria-label", `Put ${now.letter}, ${now.name}, on the screen, and A in its place`);
+        put(up, "title", "make it the first");
         put(gone, "aria-label", `Remove ${now.letter}, ${now.name}`);
       },
     };
@@ -66,8 +69,7 @@ function render({ model, el, tools, picture }) {
 
   function offer() {
     const listed = /** @type {Model<any>} */ (model).get("models") ?? [];
-    const own = (/** @type {any} */ item) => item.kinds?.includes("yours");
-    names.replaceChildren(...listed.filter((/** @type {any} */ item) => !own(item)).map((/** @type {any} */ item) => h("option", { value: item.name })));
+    names.replaceChildren(...listed.map((/** @type {ListedModel} */ item) => h("option", { value: item.name })));
   }
 
   function update() {
@@ -85,12 +87,15 @@ function render({ model, el, tools, picture }) {
     preset.hidden = !pane.preset || pane.full;
     tools.classList.toggle("ck-none", !together);
     const held = models.contains(focused(el));
+    const swapped = focused(el)?.matches(".ck-cmp-first") ? [...models.children].findIndex((row) => row.contains(focused(el))) : -1;
     follow(
       models,
       together ? pane.models.map((/** @type {any} */ of, /** @type {number} */ at) => ({ ...of, at })) : [],
       (item) => /** @type {any} */ (item).name,
       createModel,
     );
+    // the button stays where it was, though its model is another
+    /** @type {HTMLElement | null | undefined} */ (models.children[swapped]?.querySelector(".ck-cmp-first"))?.focus({ preventScroll: true });
     if (held && !models.contains(focused(el))) box.focus({ preventScroll: true });
     if (!together) return;
     ask.hidden = pane.ran;

@@ -96,7 +96,7 @@ function read(query, models) {
 }
 
 /** A model as a row: name, mark, and what it costs, with bars. */
-function option(/** @type {(name: string) => void} */ choose, /** @type {ListedModel} */ first) {
+function option(/** @type {(name: string, beside: boolean) => void} */ choose, /** @type {ListedModel} */ first) {
   const name = h("span", { class: "ck-option-name", text: first.name });
   const mark = h("span", { class: "ck-chip" });
   const figures = /** @type {const} */ (["params", "macs"]).map((what) => {
@@ -107,7 +107,7 @@ function option(/** @type {(name: string) => void} */ choose, /** @type {ListedM
   const input = h("span", { class: "ck-soft ck-option-input", text: first.input });
   const node = h("div", { class: "ck-option", role: "option", id: unique(), "aria-label": first.name }, name, h("span", {}, mark), ...figures.flatMap(({ value, line }) => [value, line.node]), input);
   node.dataset.name = first.name;
-  node.addEventListener("click", () => choose(first.name));
+  node.addEventListener("click", (event) => choose(first.name, event.shiftKey));
   return {
     node,
     update(/** @type {ListedModel & { scale: Record<string, number> }} */ now) {
@@ -279,7 +279,7 @@ function render({ model, el }) {
     }
     put(search, "aria-activedescendant", found?.id);
     const fetched = models().find((item) => item.name === active)?.install;
-    hint.replaceChildren(...(fetched ? [`trained weights of ${active}: `, h("code", { text: fetched })] : ["↑ ↓ move · ↵ open · esc close · any nn.Module: ", h("code", { text: "ck.explore(module)" })]));
+    hint.replaceChildren(...(fetched ? [`trained weights of ${active}: `, h("code", { text: fetched })] : ["↑ ↓ move · ↵ open · ⇧ ↵ compare: beside this one · esc close · any nn.Module: ", h("code", { text: "ck.explore(module)" })]));
   }
 
   function reveal(/** @type {"nearest" | "center"} */ block = "nearest") {
@@ -301,17 +301,18 @@ function render({ model, el }) {
       mark();
       reveal();
     } else if (event.key === "Enter") {
-      if (active) choose(active);
+      if (active) choose(active, event.shiftKey);
     } else {
       return;
     }
     event.preventDefault();
   }
 
-  function choose(/** @type {string} */ chosen) {
+  // On the screen, or beside the one that is there.
+  function choose(/** @type {string} */ chosen, /** @type {boolean} */ beside) {
     popover.hidePopover();
     button.focus({ preventScroll: true });
-    send(model, { type: "choose", name: chosen });
+    send(model, beside ? { type: "compare_add", model: chosen } : { type: "choose", name: chosen });
   }
 
   function update() {

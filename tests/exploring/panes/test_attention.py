@@ -1,6 +1,7 @@
 """The attention tab in plain Python: when it is there, what is read and chosen, what it shows, how Python says it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 import classykit as ck
 from classykit.errors import ClassyKitError, ConfigError, StateError
 from classykit.exploring.explored import Explored
-from classykit.exploring.panes.attention import HEADS, MEAN, ROLLOUT, WHOLE, AttentionPane
+from classykit.exploring.panes.attention import HEADS, MEAN, ROLLOUT, WHOLE, AttentionPane, special_tokens
 from classykit.exploring.scene import Scene
 from classykit.images import load_image
 
@@ -87,7 +88,7 @@ class TestReading:
         scene.open(Explored({**SMALL, "num_layers": 2}))
         assert "layers" not in pane.show()[0] and pane.code() == "" and pane.figure() is None
         with pytest.raises(StateError, match="not read yet"):
-            act(pane, "attention_token")
+            act(pane, "attention_token", token=0)
 
     def test_what_cannot_be_read_is_said_and_not_tried_again(self, monkeypatch):
         pane, scene, _ = opened()
@@ -156,7 +157,7 @@ class TestChoosing:
         assert (pane.show()[0]["row"], pane.show()[0]["column"]) == (3, 0)
         scene.position = 0, 9
         assert (pane.show()[0]["row"], pane.show()[0]["column"]) == (3, 0), "no place of this grid"
-        act(pane, "attention_token")
+        act(pane, "attention_token", token=0)
         assert scene.position is None and pane.show()[0]["row"] == -1
 
     @pytest.mark.parametrize(
@@ -167,6 +168,8 @@ class TestChoosing:
             ("attention_cell", {"layer": 4, "head": 0}),
             ("attention_cell", {"layer": 0, "head": 4}),
             ("attention_cell", {"layer": 0, "head": -3}),
+            ("attention_token", {"token": 1}),
+            ("attention_token", {"token": -1}),
         ],
     )
     def test_no_such_thing(self, kind, message):
@@ -237,6 +240,72 @@ class TestShowing:
             matrix[0, 0], pane._found.attention["layer_0"][0, 0, 1 + 30 * 32 + 7], atol=1e-6, rtol=0
         )
         assert len(pixels) < 1_000_000
+
+
+def with_registers(count, **keys):
+    """A vision transformer of timm's with so many registers."""
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    return timm.models.vision_transformer.VisionTransformer(
+        patch_size=56, embed_dim=32, depth=2, num_heads=2, num_classes=5, reg_tokens=count, **keys
+    ).eval()
+
+
+class TestTokensBeforeThePatches:
+    def test_the_class_token_and_registers_each_by_its_name(self):
+        pane, scene = read(with_registers(4))
+        state, _ = pane.show()
+        names = ["class token", "register 1", "register 2", "register 3", "register 4"]
+        assert state["before"] == state["query_before"] == names and (state["row"], state["column"]) == (-1, 0)
+        model = scene.subject.model
+        for number in (3, 4, 0):
+            act(pane, "attention_token", token=number)
+            state, pixels = pane.show()
+            assert (state["row"], state["column"]) == (-1, number)
+            given = {"ck": ck, "model": model, "x": scene.input_for(model)}
+            exec(pane.code(), given)
+            matrix, *_ = arrays(state, pixels)
+            torch.testing.assert_close(matrix[0, number, 5:].reshape(4, 4), given["row"], atol=1e-5, rtol=0)
+            assert f"query={number})" in pane.code() and pane.figure().axes
+
+    def test_it_stays_chosen_in_other_layers_until_a_patch_is(self):
+        pane, scene = read(with_registers(4))
+        act(pane, "attention_token", token=2)
+        act(pane, "attention_cell", layer=0, head=1)
+        assert pane.show()[0]["column"] == 2 and scene.position is None
+        act(pane, "attention_place", row=1, column=3)
+        assert (pane.show()[0]["row"], pane.show()[0]["column"]) == (1, 3)
+        with pytest.raises(ConfigError, match=r"no token 5 before its patches; there is 0: class token, 1: register 1"):
+            act(pane, "attention_token", token=5)
+
+    def test_registers_alone_are_no_class_token(self):
+        pane, _ = read(with_registers(2, class_token=False, global_pool="avg"))
+        state, _ = pane.show()
+        assert state["query_before"] == ["register 1", "register 2"]
+        assert (state["row"], state["column"]) == (2, 2), "the patch in the middle at first"
+        act(pane, "attention_token", token=0)
+        assert (pane.show()[0]["row"], pane.show()[0]["column"]) == (-1, 0)
+
+    def test_transformers_models(self):
+        t = pytest.importorskip("transformers")
+        keys = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+        dino = t.Dinov2WithRegistersModel(
+            t.Dinov2WithRegistersConfig(image_size=56, patch_size=14, num_register_tokens=2, **keys)
+        )
+        assert special_tokens(dino) == ["class token", "register 1", "register 2"]
+        deit = t.DeiTModel(t.DeiTConfig(image_size=32, patch_size=16, **keys))
+        assert special_tokens(deit) == ["class token", "distillation token"]
+
+    @pytest.mark.parametrize(
+        ("shape", "names"), [((1, 1, 8), ["class token"]), ((8,), ["class token"]), ((1, 2, 8), ["token 0", "token 1"])]
+    )
+    def test_what_a_weight_does_not_tell_is_said_by_number(self, shape, names):
+        module = nn.Module()
+        module.cls_token = nn.Parameter(torch.zeros(shape))
+        found, _ = read()
+        found = replace(found._found, special=special_tokens(module))
+        assert found.before(len(names)) == names
+        assert replace(found, special=[]).before(1) == ["class token"] and found.before(0) == []
 
 
 class TestForeign:

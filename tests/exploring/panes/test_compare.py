@@ -12,7 +12,8 @@ import classykit as ck
 from classykit.errors import ConfigError, DeviceError, UnknownNameError
 from classykit.exploring import scene as scene_module
 from classykit.exploring.explored import Explored
-from classykit.exploring.panes.compare import BATCH, LETTERS, MAPS, ComparePane
+from classykit.exploring.panes.compare import BATCH, LETTERS, ComparePane
+from classykit.exploring.panes.compare_shown import MAPS
 from classykit.exploring.scene import EVIDENCE, PICTURE, Scene
 from classykit.running import memory_fit
 
@@ -56,19 +57,19 @@ class TestWhichModels:
     def test_the_preset_is_offered_where_keys_differ(self):
         pane = pane_of(SMALL)
         assert pane.show()[0]["preset"] == "resnet18"
-        ask(pane, "compare_add", model=" resnet18 ")
+        pane.add("resnet18")
         state = pane.show()[0]
         assert state["preset"] == "" and [m["name"] for m in state["models"]] == ["resnet18"] * 2
         assert [m["variant"] for m in state["models"]] == ["init_planes = 4", ""]
 
     def test_up_to_four(self, pane):
-        ask(pane, "compare_add", model="vit_b_32")
+        pane.add("vit_b_32")
         assert not pane.show()[0]["full"]
-        ask(pane, "compare_add", model="r3d_18")
+        pane.add("r3d_18")
         state = pane.show()[0]
         assert [m["letter"] for m in state["models"]] == [*LETTERS] and state["full"]
         with pytest.raises(ConfigError, match="At most 4"):
-            ask(pane, "compare_add", model="resnet34")
+            pane.add("resnet34")
         assert len(pane.others) == 3
 
     @pytest.mark.parametrize(
@@ -76,11 +77,11 @@ class TestWhichModels:
     )
     def test_what_is_no_model_is_refused(self, pane, model, error):
         with pytest.raises(error):
-            ask(pane, "compare_add", model=model)
+            pane.add(model)
         assert len(pane.others) == 1
 
     def test_the_same_is_there_once(self, pane):
-        ask(pane, "compare_add", model="resnet18")
+        pane.add("resnet18")
         for again in (SMALL, OTHER, "resnet18"):
             with pytest.raises(ConfigError, match="there already"):
                 pane.add(copy.deepcopy(again))
@@ -112,6 +113,46 @@ class TestWhichModels:
         ask(pane, "compare_run")
         pane.let_go()
         assert not is_allocated(pane.others[0]) and pane.show()[0]["models"][1]["name"] == "resnet18"
+
+    def test_what_is_explored_already_is_put_there_itself_and_once(self, pane):
+        module = Explored(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()))
+        pane.add(module)
+        assert pane.others[1].subject is module
+        for again in (module, pane.scene.subject):
+            with pytest.raises(ConfigError, match="there already"):
+                pane.add(again)
+
+    def test_a_module_keeps_its_weights_when_it_is_taken_away(self, pane):
+        pane.add(Explored(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())))
+        other = pane.others[1]
+        ask(pane, "compare_remove", at=2)
+        assert is_allocated(other) and other.last is None
+        pane.add(other.subject)
+        pane.put([])
+        assert is_allocated(other)
+
+    def test_a_registered_model_is_known_again(self, pane):
+        other = pane.others[0].subject
+        assert pane.known(Explored(copy.deepcopy(OTHER))) is other and pane.stands_beside(other)
+        other.attach_head("block3-1", "identity", "same", {})
+        assert pane.known(Explored(copy.deepcopy(OTHER))) is other, "with the head that it has"
+        another = Explored("resnet50")
+        assert pane.known(another) is another and not pane.stands_beside(another)
+
+    def test_places_are_changed_with_the_weights_that_both_have(self, pane):
+        ask(pane, "compare_run")
+        first, second = pane.scene.subject, pane.others[0].subject
+        first.attach_head("block3-1", "identity", "same", {})
+        pane.exchange(second)
+        pane.scene.open(second)
+        assert [scene.subject for scene in (pane.scene, *pane.others)] == [second, first]
+        assert all(map(is_allocated, (pane.scene, *pane.others))) and pane.others[0].last is None
+        for name in ("came along", "its own"):
+            second.attach_head("block3-1", "identity", name, {})
+        pane.came[second] = ["came along"]
+        pane.exchange(first)
+        pane.scene.open(first)
+        assert [*first.heads()] == ["same"] and [*second.heads()] == ["its own"]
 
     def test_a_module_of_one_s_own(self, pane):
         module = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 8, 3, 2, 1))
