@@ -116,7 +116,7 @@ OF_A_MODEL = {
 }  # fmt: skip
 
 
-def in_words(act):
+def check_works_or_says_why(act):
     """It works, or says why not; nothing else is raised."""
     try:
         act()
@@ -127,14 +127,14 @@ def in_words(act):
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("odd", ODD)
 def test_in_the_place_of_everything(odd, place, tmp_path):
-    in_words(lambda: PLACES[place](ODD[odd], tmp_path / "out"))
+    check_works_or_says_why(lambda: PLACES[place](ODD[odd], tmp_path / "out"))
 
 
 @pytest.mark.parametrize("place", OF_A_MODEL)
 @pytest.mark.parametrize("odd", ODD)
 def test_in_the_place_of_what_a_model_is_given(odd, place, net, tmp_path, everything, assert_same):
     before = everything(net)
-    in_words(lambda: OF_A_MODEL[place](ODD[odd], net, tmp_path / "out"))
+    check_works_or_says_why(lambda: OF_A_MODEL[place](ODD[odd], net, tmp_path / "out"))
     assert_same(before, everything(net))
 
 
@@ -184,11 +184,11 @@ def test_modules_of_such_kinds(kind, tmp_path):
     with torch.no_grad():
         wanted = model.body(model.stem(X))
     torch.testing.assert_close(ck.capture(model, X, "body")["body"], wanted)
-    in_words(lambda: ck.inspect(model, (3, 32, 32)))
-    in_words(lambda: ck.run(model, X, **FAST))
-    in_words(lambda: ck.profile_blocks(model, X, seconds=0.001, **FAST))
-    in_words(lambda: ck.compare([SMALL, model]))
-    in_words(lambda: ck.extract(model, X, "body", tmp_path / "out", workers=0, **FAST))
-    in_words(lambda: ck.explore(model))
+    check_works_or_says_why(lambda: ck.inspect(model, (3, 32, 32)))
+    check_works_or_says_why(lambda: ck.run(model, X, **FAST))
+    check_works_or_says_why(lambda: ck.profile_blocks(model, X, seconds=0.001, **FAST))
+    check_works_or_says_why(lambda: ck.compare([SMALL, model]))
+    check_works_or_says_why(lambda: ck.extract(model, X, "body", tmp_path / "out", workers=0, **FAST))
+    check_works_or_says_why(lambda: ck.explore(model))
     if kind is Holding:
         assert ck.explore(model, image="cat").run().output.shape[1] == 4

@@ -23,7 +23,7 @@ def outline(out):
     return [(t.shape, t.stride(), t.dtype, t.device) for t in parts]
 
 
-def agrees(op, *args):
+def check_agrees(op, *args):
     """The shortcut gives what torch gives, and refuses what torch refuses; returns both results, or None."""
     try:
         theirs = op(*args)
@@ -87,7 +87,7 @@ _INTEGERS = meta(2, 3, 4, 5, dtype=torch.int64)
     "relu silu sigmoid gelu hardtanh hardswish relu_ silu_ hardtanh_ hardswish_").split()], ids=str)  # fmt: skip
 @pytest.mark.parametrize("x", [_X, _LAST, _INTEGERS, _X[:, ::2], _X.double(), _X[:0]])
 def test_an_activation_gives_what_torch_gives(op, x):
-    both = agrees(op, x)
+    both = check_agrees(op, x)
     assert both is not None or not x.is_floating_point()
     assert both is None or (both[0] is x) == (both[1] is x)
 
@@ -102,7 +102,7 @@ def test_an_activation_gives_what_torch_gives(op, x):
     ],
 )  # fmt: skip
 def test_two_maps_give_what_torch_gives(name, x, other):
-    both = agrees(getattr(aten, name).Tensor, x, other)
+    both = check_agrees(getattr(aten, name).Tensor, x, other)
     assert both is None or (both[0] is x) == (both[1] is x)
 
 
@@ -151,8 +151,8 @@ def test_products_of_matrices_give_what_torch_gives(left, right, data):
     bias = nn.Parameter(
         meta(*data.draw(st.lists(st.integers(0, 4), max_size=2)), dtype=data.draw(st.sampled_from(dtypes)))
     )
-    agrees(aten.mm.default, x, other)
-    agrees(aten.addmm.default, bias, x, other)
+    check_agrees(aten.mm.default, x, other)
+    check_agrees(aten.addmm.default, bias, x, other)
 
 
 SHAPES = st.lists(st.integers(0, 3), min_size=1, max_size=3)
@@ -163,13 +163,13 @@ SHAPES = st.lists(st.integers(0, 3), min_size=1, max_size=3)
 def test_tensors_put_together_give_what_torch_gives(first, more, dim, half):
     parts = [meta(*first), *(meta(*shape[::-1]).permute(*range(len(shape))[::-1]) for shape in more)]
     parts[-1] = parts[-1].half() if half else parts[-1]
-    agrees(shortcuts.CAT, parts, dim)
+    check_agrees(shortcuts.CAT, parts, dim)
 
 
 @settings(deadline=None, max_examples=300)
 @given(SHAPES, SHAPES, st.sampled_from([aten.add.Tensor, aten.mul.Tensor]), st.booleans())
 def test_sums_and_products_of_two_shapes_give_what_torch_gives(one, other, op, half):
-    agrees(op, meta(*one), meta(*other, dtype=torch.float16 if half else torch.float32))
+    check_agrees(op, meta(*one), meta(*other, dtype=torch.float16 if half else torch.float32))
 
 
 @settings(deadline=None, max_examples=200)
@@ -177,4 +177,4 @@ def test_sums_and_products_of_two_shapes_give_what_torch_gives(one, other, op, h
 def test_layer_norm_gives_what_torch_gives(shape, own, affine, dtype):
     own = own if sum(own) % 3 else shape[-1:]
     weight = meta(*own, dtype=dtype) if affine else None
-    agrees(aten.native_layer_norm.default, meta(*shape, dtype=dtype), own, weight, weight, 1e-6)
+    check_agrees(aten.native_layer_norm.default, meta(*shape, dtype=dtype), own, weight, weight, 1e-6)

@@ -55,8 +55,8 @@ def browser():
                 "fonts-dejavu-core, or playwright install chromium, or set CHROMIUM to the program's path."
             )
             if chosen or os.environ.get("CI", "").lower() == "true":
-                pytest.fail(words, pytrace=False)
-            pytest.skip(words)
+                pytest.fail(reason=words, pytrace=False)
+            pytest.skip(reason=words)
         browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_ARGS, headless=True)
         yield browser
         browser.close()

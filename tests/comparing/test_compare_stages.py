@@ -25,8 +25,9 @@ class TestStages:
         models = ["resnet50", "vit_b_16", "efficientnet_b4", "r3d_18"]
         c = ck.compare(models)
         sums = c.stages().groupby("model")[["params", "macs", "activations"]].sum()
-        for name in models:
-            assert tuple(sums.loc[name]) == (c[name].params, c[name].macs, c[name].activations)
+        assert {name: tuple(sums.loc[name]) for name in sums.index} == {
+            name: (c[name].params, c[name].macs, c[name].activations) for name in models
+        }
 
     def test_blocks_of_one_stride_stand_together(self):
         stages = ck.compare(["resnet50", "efficientnet_b4"], classifier=True).stages()
@@ -67,10 +68,14 @@ class TestCounterparts:
 
     def test_each_block_of_any_model_has_one(self):
         models = [ck.inspect(name) for name in ("resnet18", "vit_b_32", "r3d_18", "efficientnet_lite0")]
-        for own in models:
-            for other in models:
-                found = {counterpart(b.name, own, other) for b in own.trunk}
-                assert found <= {b.name for b in other.trunk} and found
+        found = [[[counterpart(b.name, own, other) for b in own.trunk] for other in models] for own in models]
+        assert [[len(blocks) for blocks in row] for row in found] == [[9] * 4, [16] * 4, [9] * 4, [19] * 4]
+        strangers = [
+            set(blocks) - {b.name for b in other.trunk}
+            for row in found
+            for blocks, other in zip(row, models, strict=True)
+        ]
+        assert strangers == [set()] * 16
 
     def test_each_row_has_a_place_and_places_are_the_stages(self):
         inspection = ck.inspect("efficientnet_lite0")

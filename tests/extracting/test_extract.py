@@ -27,6 +27,7 @@ def test_of_every_family(light, input_for, tmp_path):
     model = ck.build_model(light)
     x, names = input_for(model, batch=5), model.block_names[:2]
     found = run(model, x, names, tmp_path, reduce=None, batch_size=2)
+    assert list(found.blocks) == names and len(found) == 5
     for name, wanted in ck.capture(model, x, names).items():
         torch.testing.assert_close(torch.tensor(np.array(found.array(name))), wanted, rtol=1e-4, atol=1e-5)
 

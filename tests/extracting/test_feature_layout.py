@@ -16,6 +16,7 @@ def test_tokens_and_other_layouts():
         "vector": lambda x: x.mean((2, 3)),
     }  # fmt: skip
     found = layouts(lambda x: {name: f(x) for name, f in give.items()}, first, "mean")
+    assert list(found) == list(give)
     for n in (1, 2, 3, 6, 36):
         x = torch.rand(n, 3, 6, 6)
         for name, layout in found.items():

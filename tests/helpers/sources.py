@@ -41,7 +41,7 @@ EXACT = [
 ]
 
 
-def float64_parity(model, source, label, parity):
+def assert_float64_parity(model, source, label, parity):
     x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
     with torch.no_grad():
         ours, theirs = model.double()(x), source.double()(x)

@@ -79,6 +79,7 @@ class TestRows:
         x = input_for(model, batch=1)
         features = ck.capture(model, x, model.block_names)
         i = ck.inspect(model, tuple(x.shape[1:]))
+        assert list(features) == [b.name for b in i.trunk] and len(features) > 1
         for name, feature in features.items():
             assert i[name].output_shape == tuple(feature.shape[1:])
             assert i[name].features.channels == model.block_features([name])[name].channels

@@ -35,6 +35,7 @@ def test_they_are_captures(net, on_disk, monkeypatch):
     wanted = ck.capture(net, X, ["block0-0", "block1-0"])
     with collected(net, X, ["block0-0", "block1-0"], "mean", **OWN) as held:
         assert isinstance(held.features["block0-0"], np.memmap) == on_disk
+        assert list(held.features) == ["block0-0", "block1-0"]
         for block, features in held.features.items():
             assert np.allclose(features, wanted[block].mean((2, 3)).numpy(), atol=1e-5)
         assert held.numbers == list(range(11)) and held.labels is None and not held.skipped

@@ -24,6 +24,7 @@ def test_heads_on_any_block_learn(net, digits):
     x, y = digits
     fit = ck.fit_heads(net, x, targets(y), epochs=8, **QUIET)
     assert fit.accuracy["digit"] > 0.8 and fit.accuracy["loop"] > 0.75 and fit.accuracy["parity"] > 0.6
+    assert list(fit.losses) == ["parity", "digit", "loop"]
     for name, losses in fit.losses.items():
         assert len(losses) == 8 and losses[-1] < losses[0], name
     assert fit.learnt_from == 240 and fit.held_out == 60
@@ -36,8 +37,8 @@ def test_what_was_learnt_is_in_the_heads(net, digits):
     held_out = torch.randperm(300, generator=torch.Generator().manual_seed(0))[:60]
     with torch.no_grad():
         out = copy.deepcopy(net).eval()(x[held_out])
-    for name, wanted in targets(y).items():
-        assert (out[name].argmax(1) == wanted[held_out]).float().mean().item() == pytest.approx(fit.accuracy[name])
+    right = {name: (out[name].argmax(1) == wanted[held_out]).float() for name, wanted in targets(y).items()}
+    assert {name: of.mean().item() for name, of in right.items()} == pytest.approx(fit.accuracy)
 
 
 def test_the_trunk_is_bit_for_bit_as_it_was(net, digits, everything, assert_same):
@@ -52,6 +53,7 @@ def test_the_trunk_is_bit_for_bit_as_it_was(net, digits, everything, assert_same
     learns = [p.requires_grad for p in net.parameters()]
     ck.fit_heads(net, x, targets(y), epochs=1, **QUIET)
     after = of_trunk(net)
+    assert after.keys() == trunk.keys() and 0 < len(trunk) < len(net.state_dict())
     assert all(torch.equal(value, after[key]) for key, value in trunk.items())
     assert modes == [m.training for m in net.modules()] and grads == [p.grad for p in net.parameters()]
     assert learns == [p.requires_grad for p in net.parameters()]

@@ -7,7 +7,7 @@ from profiled import quick
 from torch import nn
 
 import classykit as ck
-from classykit.inspecting.report import REST
+from classykit.inspecting.block_info import REST
 from classykit.measuring.block_watch import booked
 
 
@@ -26,9 +26,11 @@ class TestMemory:
     def test_what_a_block_leaves_is_what_it_gives(self, small):
         model, x = small
         found, inspected = quick(model, x), ck.inspect(model, (3, 32, 32), 2)
-        for block in inspected.blocks:
-            if block.name.startswith("block"):
-                assert found[block.name].left == 2 * 4 * math.prod(block.output_shape), block.name
+        blocks = [block for block in inspected.blocks if block.name.startswith("block")]
+        assert {block.name: found[block.name].left for block in blocks} == {
+            block.name: 2 * 4 * math.prod(block.output_shape) for block in blocks
+        }
+        assert [block.name for block in blocks] == ["block0-0", "block1-0", "block1-1"]
 
     def test_what_is_written_over_the_input_leaves_nothing(self):
         class Over(nn.Module):

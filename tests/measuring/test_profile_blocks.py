@@ -11,7 +11,7 @@ from torch import nn
 import classykit as ck
 from classykit.errors import ConfigError, DeviceError, Interrupted, ShapeError
 from classykit.heads import ClassyHead
-from classykit.inspecting.report import REST
+from classykit.inspecting.block_info import REST
 from classykit.models import ClassyModel
 
 MLP = {"name": "mlp", "input_dim": 12, "output_dim": 5, "hidden_dims": [16, 8]}

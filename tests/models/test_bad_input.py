@@ -113,10 +113,10 @@ def test_every_odd_value_of_every_key(family, light_configs):
 @every_family
 def test_every_odd_value_of_every_key_in_full(family, light_configs):
     config = light_configs[family]
-    for path in [*([key] for key in MODELS[config["name"]].cls.Config.model_fields), *places(config)]:
-        for value in ODD:
-            if tuple(path) != ("name",):
-                check_config(changed(config, path, value), path, value)
+    fields = MODELS[config["name"]].cls.Config.model_fields
+    paths = [p for p in dict.fromkeys([*((key,) for key in fields), *places(config)]) if p != ("name",)]
+    good = sum(check_config(changed(config, path, value), path, value) for path in paths for value in ODD)
+    assert 5 < good < len(paths) * len(ODD), "some odd values are good ones"
 
 
 @every_family

@@ -81,7 +81,7 @@ ODD_NAMES = [
 def test_odd_block_names(family, light_configs, everything, assert_same):
     model = ck.build_model(light_configs[family]).eval()
     model.attach_head(model.block_names[0], "identity")
-    x, before = model.example_input(2), everything(model)
+    x, before, refused = model.example_input(2), everything(model), 0
     for name in ODD_NAMES:
         for ask in (
             lambda: model.find_block(name),  # noqa: B023
@@ -93,7 +93,9 @@ def test_odd_block_names(family, light_configs, everything, assert_same):
             with pytest.raises(BlockError) as error:
                 ask()
             assert repr(name) in str(error.value) and "block" in str(error.value), error.value
+            refused += 1
         assert_same(before, everything(model))
+    assert refused == 5 * len(ODD_NAMES) > 100
 
 
 @fuzz(100)

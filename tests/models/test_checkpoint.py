@@ -177,7 +177,7 @@ class TestDescriptionsOfSomebodyElse:
         torch.save({"classykit": json.dumps(about), "state": state}, path)
         return path
 
-    def refused_or_fine(self, path):
+    def check_refused_or_fine(self, path):
         for load in (lambda: ck.load_checkpoint(path), lambda: ck.load_pretrained("mlp", source=str(path))):
             try:
                 assert isinstance(load(), ck.ClassyModel)
@@ -188,7 +188,7 @@ class TestDescriptionsOfSomebodyElse:
     @given(about=st.dictionaries(st.sampled_from(list(WHOLE)), ODD | st.just(MLP) | NAMED), whole=st.booleans())
     def test_any_description(self, about, whole, tmp_path):
         about = {**WHOLE, **about} if whole else about
-        self.refused_or_fine(self.write(tmp_path / "x.pt", about, ck.build_model(MLP).state_dict()))
+        self.check_refused_or_fine(self.write(tmp_path / "x.pt", about, ck.build_model(MLP).state_dict()))
 
     @pytest.mark.parametrize("state", [None, 5, [], {"a": 5}])
     def test_any_state(self, state, tmp_path):

@@ -29,7 +29,7 @@ def probe(block, unique_id="cls", classes=3):
     return {"name": "linear_probe", "unique_id": unique_id, "num_classes": classes, "fork_block": block}
 
 
-def same(a, b, **tolerance):
+def assert_outputs_close(a, b, **tolerance):
     if isinstance(a, dict):
         assert a.keys() == b.keys()
         for key in a:
@@ -53,7 +53,7 @@ class TestOutputs:
         x, block = input_for(model), model.block_names[-1]
         trunk = model(x)
         if light["name"] != "efficientnet":  # whose output is its own classifier's
-            same(model.extract_features(x), trunk)
+            assert_outputs_close(model.extract_features(x), trunk)
         first = model.attach_head(block, "linear_probe", num_classes=3)
         assert torch.is_tensor(model(x)) and model(x).shape == (2, 3)
         second = model.attach_head(block, "identity")
@@ -120,7 +120,7 @@ class TestHeads:
         with pytest.raises((HeadError, BlockError, ConfigError)):
             model.set_heads(bad)
         assert model.get_heads() == before and list(model.state_dict()) == keys
-        same(model(x), outputs)
+        assert_outputs_close(model(x), outputs)
 
     def test_set_heads_replaces_all(self, headed):
         model, x = headed
@@ -180,7 +180,7 @@ class TestState:
         state = a.get_classy_state()
         b.set_classy_state(state)
         x = input_for(a)
-        same(a(x), b(x))
+        assert_outputs_close(a(x), b(x))
         key = next(iter(state["model"]["trunk"]))
         assert state["model"]["trunk"][key].data_ptr() == a.state_dict()[key].data_ptr()
         deep = a.get_classy_state(deep_copy=True)

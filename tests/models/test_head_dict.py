@@ -19,7 +19,7 @@ ODD_IDS = [
 ]  # fmt: skip
 
 
-def same(a, b, **tolerance):
+def assert_outputs_close(a, b, **tolerance):
     if isinstance(a, dict):
         assert a.keys() == b.keys()
         for key in a:
@@ -43,8 +43,8 @@ def test_any_non_empty_string_is_an_id(unique_id, small):
     assert ck.inspect(model).blocks[-2].is_head and ck.inspect(model).blocks[-1].name == "other"
     twin = ck.build_model(model.config).eval()
     twin.set_classy_state(model.get_classy_state())
-    same(twin(x), model(x))
-    same(copy.deepcopy(model)(x), model(x))
+    assert_outputs_close(twin(x), model(x))
+    assert_outputs_close(copy.deepcopy(model)(x), model(x))
     assert len(set(model.state_dict())) == len(model.state_dict())
     twin.load_state_dict(model.state_dict())
     model.remove_head("other")
@@ -55,8 +55,8 @@ def test_any_non_empty_string_is_an_id(unique_id, small):
 def test_odd_ids_are_traced_and_exported(unique_id, small):
     model, x = small
     model.attach_head("block1-0", "fully_connected", unique_id=unique_id, num_classes=3)
-    same(torch.jit.trace(model, x, strict=False)(x), model(x))
-    same(torch.export.export(model, (x,), strict=False).module()(x), model(x))
+    assert_outputs_close(torch.jit.trace(model, x, strict=False)(x), model(x))
+    assert_outputs_close(torch.export.export(model, (x,), strict=False).module()(x), model(x))
 
 
 @settings(deadline=None)

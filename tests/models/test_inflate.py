@@ -41,6 +41,7 @@ def test_equal_frames_give_what_the_picture_gives(which):
     x = torch.rand(2, model.in_channels, 64, 64)
     clip = x.unsqueeze(2).repeat(1, 1, 48, 1, 1)
     flat, of_clip = ck.capture(model, x, model.block_names), ck.capture(deep, clip, deep.block_names)
+    assert list(flat) == model.block_names and list(of_clip) == deep.block_names and len(flat) > 2
     for own, new in zip(model.block_names, deep.block_names, strict=True):
         middle = of_clip[new][:, :, of_clip[new].shape[2] // 2]
         assert (middle - flat[own]).abs().max() <= 1e-4 * flat[own].abs().max(), own

@@ -66,8 +66,7 @@ def test_swin(shape):
 
 @pytest.mark.parametrize("stride", [(2, 1), (1, 2), (4, 1)])
 def test_strides_that_differ_are_no_channels_last(stride):
-    sizes = {16, 32, 8}
-    for channels in sizes:  # among them as many as there are rows
+    for channels in (8, 16, 32):  # among them as many as there are rows
         module = nn.Sequential(nn.Conv2d(1, channels, 3, stride, 1), nn.Conv2d(channels, channels, 3, padding=1))
         assert kinds(module, (1, 32, 32)) == dict.fromkeys("01", ("map2d", channels, False))
 

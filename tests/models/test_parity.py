@@ -33,7 +33,7 @@ def config_of(light_configs):
 
 
 @pytest.fixture
-def run_both(assert_same_results, reference):
+def assert_same_cheaply(assert_same_results, reference):
     """`assert_same_results` on an input that costs little."""
 
     def run(config, ours, theirs, label, **keys):
@@ -50,14 +50,14 @@ def run_both(assert_same_results, reference):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_parity(name, config_of, assert_same_shell, assert_same_blocks, run_both):
+def test_parity(name, config_of, assert_same_shell, assert_same_blocks, assert_same_cheaply):
     config = config_of(name)
     ours, theirs = assert_same_shell(config, name)
     family = type(ours).__name__
     if family != "MLP":  # whose layers have no names in the reference
         assert_same_blocks(ours, theirs, CANONICAL[family], ADDED.get(family, ()))
         assert ours.input_shape == theirs.input_shape
-    run_both(config, ours, theirs, name)
+    assert_same_cheaply(config, ours, theirs, name)
 
 
 def test_the_table_has_every_name_and_every_column(request, parity_rows):
@@ -73,13 +73,13 @@ def test_the_table_has_every_name_and_every_column(request, parity_rows):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_outputs_with_every_block(name, config_of, reference, run_both):
+def test_outputs_with_every_block(name, config_of, reference, assert_same_cheaply):
     config = config_of(name)
     ours, theirs = ck.build_model(config, device="meta"), reference(config, device="meta")
     needed = 9 * sum(p.numel() for p in ours.parameters())
     if needed > free_memory("cpu"):
         pytest.skip(f"needs {needed / 1e9:.0f} GB of memory")
-    run_both(config, ours, theirs, name, most=float("inf"))
+    assert_same_cheaply(config, ours, theirs, name, most=float("inf"))
 
 
 @pytest.mark.slow

@@ -120,20 +120,25 @@ def test_what_is_refused_is_what_the_reference_fails_on(reference):
             assert re.search("use_se=False|whole bottleneck_multiplier|or more", str(error)), str(error)
             with pytest.raises((ValueError, AssertionError, ZeroDivisionError)):
                 reference({"name": "regnet", **keys}, device="meta")
+    assert refused == 15
 
 
 @pytest.mark.parametrize("multiplier", [1, 2, 3, 4])
 def test_the_remedy_for_groups_always_works(multiplier):
     rng = random.Random(multiplier)
+    stages = []
     for _ in range(100):
         keys = {"w_0": 8 * rng.randint(1, 60), "w_a": rng.uniform(0, 200), "w_m": rng.uniform(1.1, 4)}
-        RegNetConfig(
+        stages += RegNetConfig(
             depth=20,
             group_width=multiplier * rng.randint(1, 60),
             bottleneck_multiplier=multiplier,
             use_se=False,
             **keys,
-        )
+        ).stages
+    assert sum(stage.depth for stage in stages) == 100 * 20
+    assert {stage.inner % stage.group_width for stage in stages} == {0}
+    assert {stage.inner / stage.width for stage in stages} == {multiplier}
 
 
 @pytest.mark.parametrize("label", OPTIONS)

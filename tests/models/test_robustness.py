@@ -93,7 +93,7 @@ def loss_of(given):
     return sum(o.square().mean() for o in outputs(given))
 
 
-def same(got, wanted, **tolerance):
+def assert_outputs_close(got, wanted, **tolerance):
     if isinstance(wanted, dict):
         assert list(got) == list(wanted)
     for a, b in zip(outputs(got), outputs(wanted), strict=True):
@@ -131,10 +131,10 @@ def test_eight_threads_get_the_answers_of_one(subject, inputs):
         [t.join() for t in threads]
     finally:
         sys.setswitchinterval(interval)
+    assert [answers and len(answers) for answers in got] == [6] * 8, "each thread got through"
     for answers, want in zip(got, wanted, strict=True):
-        assert answers is not None and len(answers) == 6
         for answer in answers:
-            same(answer, want)
+            assert_outputs_close(answer, want)
 
 
 class Saved:
@@ -217,9 +217,9 @@ def test_compile(subject):
     model, x, wanted = subject
     torch.compiler.reset()
     compiled = torch.compile(model, fullgraph=True, backend="eager")
-    same(compiled(x), wanted)
+    assert_outputs_close(compiled(x), wanted)
     other = {k: v.flip(0) for k, v in x.items()} if isinstance(x, dict) else x.flip(0)
-    same(compiled(other), model(other))
+    assert_outputs_close(compiled(other), model(other))
 
 
 @a_few
@@ -227,7 +227,7 @@ def test_compiled_gradients(subject):
     model, x, _ = subject
     torch.compiler.reset()
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
-    same(gradients(model, compiled(x)), gradients(model, model(x)), rtol=1e-4, atol=1e-5)
+    assert_outputs_close(gradients(model, compiled(x)), gradients(model, model(x)), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="inductor needs a C++ compiler")
@@ -238,29 +238,29 @@ def test_compile_to_machine_code(subject):
     model, x, wanted = subject
     torch.compiler.reset()
     with torch.no_grad():
-        same(torch.compile(model, fullgraph=True)(x), wanted, rtol=1e-4, atol=1e-5)
+        assert_outputs_close(torch.compile(model, fullgraph=True)(x), wanted, rtol=1e-4, atol=1e-5)
 
 
 @every_case
 def test_export(subject):
     model, x, wanted = subject
-    same(torch.export.export(model, (x,), strict=False).module()(x), wanted)
+    assert_outputs_close(torch.export.export(model, (x,), strict=False).module()(x), wanted)
 
 
 @pytest.mark.skipif(OLD_EXPORT, reason="torch's strict export knew no hooks of the outermost module")
 @pytest.mark.parametrize("subject", [CASES[0], *CASES[-2:]], indirect=True)
 def test_export_of_the_traced_bytecode(subject):
     model, x, wanted = subject
-    same(torch.export.export(model, (x,), strict=True).module()(x), wanted)
+    assert_outputs_close(torch.export.export(model, (x,), strict=True).module()(x), wanted)
 
 
 @every_case
 def test_trace(subject, inputs):
     model, x, wanted = subject
     traced = torch.jit.trace(model, (x,), strict=False, check_trace=False)
-    same(traced(x), wanted)
+    assert_outputs_close(traced(x), wanted)
     other = inputs(model, seed=1)
-    same(traced(other), model(other))
+    assert_outputs_close(traced(other), model(other))
 
 
 # ---- copies and files ----
@@ -272,7 +272,7 @@ def test_deepcopy(subject, everything, assert_same):
     loss_of(model(x)).backward()
     before = everything(model)
     twin = copy.deepcopy(model)
-    same(twin(x), wanted)
+    assert_outputs_close(twin(x), wanted)
     assert twin.config == model.config
     with torch.no_grad():
         for p in twin.parameters():
@@ -280,7 +280,7 @@ def test_deepcopy(subject, everything, assert_same):
     twin.clear_heads()
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in twin.modules())
     assert_same(before, everything(model))
-    same(model(x), wanted)
+    assert_outputs_close(model(x), wanted)
 
 
 @every_case
@@ -296,11 +296,11 @@ def test_pickle(way, subject, shapes):
         buffer.seek(0)
         twin = torch.load(buffer, weights_only=False)
     assert twin.head_outputs == {} and not twin.training
-    same(twin(x), wanted)
+    assert_outputs_close(twin(x), wanted)
     assert twin.config == model.config and shapes(twin) == shapes(model)
     twin.attach_head(twin.block_names[0], "identity", unique_id="new")
     assert len(outputs(twin(x))) == len(outputs(wanted)) + bool(model.head_outputs)
-    same(model(x), wanted)
+    assert_outputs_close(model(x), wanted)
 
 
 # ---- data parallelism ----
@@ -312,7 +312,7 @@ def test_data_parallel(subject):
     model, x, wanted = subject
     parallel = nn.DataParallel(model)
     if not torch.cuda.is_available():
-        same(parallel(x), wanted)
+        assert_outputs_close(parallel(x), wanted)
     assert list(parallel.state_dict()) == [f"module.{key}" for key in model.state_dict()]
 
 
@@ -338,10 +338,12 @@ def test_replicas(subject, inputs, monkeypatch):
     [t.join() for t in threads]
     wanted = [model(x) for x in xs]
     for a, b in zip(got, wanted, strict=True):
-        same(a, b)
+        assert_outputs_close(a, b)
     together = [torch.cat(pair) for pair in zip(*(outputs(g) for g in got), strict=True)]
     expected = [torch.cat(pair) for pair in zip(*(outputs(w) for w in wanted), strict=True)]
-    same(gradients(model, dict(enumerate(together))), gradients(model, dict(enumerate(expected))), rtol=1e-4, atol=1e-6)
+    assert_outputs_close(
+        gradients(model, dict(enumerate(together))), gradients(model, dict(enumerate(expected))), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_distributed_data_parallel(build, inputs, tmp_path):
@@ -356,16 +358,17 @@ def test_distributed_data_parallel(build, inputs, tmp_path):
         _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
     ranks = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+    assert [list(rank) for rank in ranks] == [list(CASES)] * 2
     for case, model in models.items():
         eval_grads, train_grads = zip(*(rank[case] for rank in ranks), strict=True)
         wanted = gradients(model, model(batches[case]))
         for got in eval_grads:
-            same(got, wanted, rtol=1e-4, atol=1e-6)
+            assert_outputs_close(got, wanted, rtol=1e-4, atol=1e-6)
         # in training each half has BatchNorm statistics, and random numbers, of its own: the mean of both halves
         halves = [half_gradients(copy.deepcopy(model), batches[case], rank) for rank in (0, 1)]
         wanted = {key: (halves[0][key] + halves[1][key]) / 2 for key in halves[0]}
         for got in train_grads:
-            same(got, wanted, rtol=1e-4, atol=1e-5)
+            assert_outputs_close(got, wanted, rtol=1e-4, atol=1e-5)
         heads = [key for key in wanted if key.startswith("_heads.")]
         assert len(heads) == 2 * len(model.head_outputs) and all(wanted[key].any() for key in heads)
 

@@ -4,18 +4,16 @@ import copy
 
 import pytest
 import torch
+from looked_into import X, torchvision
 from torch import nn
 
 import classykit as ck
 from classykit.errors import BlockError, ConfigError, ShapeError
 
-X = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-
 
 @pytest.fixture(scope="module")
 def resnet():
-    torch.manual_seed(0)
-    return pytest.importorskip("torchvision.models").resnet18().eval()
+    return torchvision("resnet18")
 
 
 def test_as_if_the_channels_were_not_there(resnet, everything, assert_same):

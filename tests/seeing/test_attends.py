@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from looked_into import timm, torchvision
 from torch import nn
 
 import classykit as ck
@@ -25,14 +26,14 @@ def seen(model, x):
 
 @pytest.mark.parametrize("name", TIMM)
 def test_timm(name):
-    model = pytest.importorskip("timm").create_model(name).eval()
+    model = timm(name)
     side = 224 if "mobilevit" not in name else 256
     assert attends(model) == seen(model, torch.rand(1, 3, side, side))
 
 
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_torchvision(name):
-    model = getattr(pytest.importorskip("torchvision.models"), name)().eval()
+    model = torchvision(name)
     assert attends(model) == seen(model, torch.rand(1, 3, 224, 224))
 
 

@@ -6,68 +6,54 @@ import weakref
 
 import pytest
 import torch
+from looked_into import X, demo_attention, small_vit, timm, torchvision, transformers
 from torch import nn
 
 import classykit as ck
 from classykit.errors import BlockError, ConfigError, DeviceError, ShapeError
 
-X = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-
-
-def timm(name, size=64, **keys):
-    return pytest.importorskip("timm").create_model(name, img_size=size, **keys).eval()
-
-
-def torchvision(name):
-    return getattr(pytest.importorskip("torchvision.models"), name)().eval()
-
-
-def transformers(kind, **keys):
-    library = pytest.importorskip("transformers")
-    config = getattr(library, f"{kind}Config")(
-        image_size=64, patch_size=16, num_hidden_layers=2, hidden_size=32, num_attention_heads=4, intermediate_size=32,
-        **keys,
-    )  # fmt: skip
-    return getattr(library, f"{kind}Model")(config).eval()
-
-
-def ours(**keys):
-    sizes = dict(image_size=64, patch_size=16, num_layers=2, num_heads=4, hidden_dim=32, mlp_dim=32) | keys
-    return ck.build_model("vision_transformer", **sizes).eval()
-
-
 #: {what it is: (how it is made, side of its pictures, layers, kinds, (grid, prefix) of the first layer)}
 MODELS = {
-    "ours": (ours, 64, 2, {"tokens"}, ((4, 4), 1)),
-    "ours, mean": (lambda: ours(classifier="gap"), 64, 2, {"tokens"}, ((4, 4), 0)),
+    "ours": (small_vit, 64, 2, {"tokens"}, ((4, 4), 1)),
+    "ours, mean": (lambda: small_vit(classifier="gap"), 64, 2, {"tokens"}, ((4, 4), 0)),
     "torchvision's ViT": (
         lambda: pytest.importorskip("torchvision.models").VisionTransformer(64, 16, 2, 4, 32, 32).eval(),
         64, 2, {"tokens"}, ((4, 4), 1)),
     "torchvision's Swin": (lambda: torchvision("swin_t"), 224, 12, {"windows", "tokens"}, ((7, 7), 0)),
     "torchvision's MaxViT": (
         lambda: torchvision("maxvit_t"), 224, 22, {"windows", "spread windows", "tokens"}, ((7, 7), 0)),
-    "ViT": (lambda: timm("vit_tiny_patch16_224"), 64, 12, {"tokens"}, ((4, 4), 1)),
-    "DeiT, distilled": (lambda: timm("deit_tiny_distilled_patch16_224"), 64, 12, {"tokens"}, ((4, 4), 2)),
-    "DINOv2": (lambda: timm("vit_small_patch14_dinov2", 56), 56, 12, {"tokens"}, ((4, 4), 1)),
-    "DINOv2 with registers": (lambda: timm("vit_small_patch14_reg4_dinov2", 56), 56, 12, {"tokens"}, ((4, 4), 5)),
-    "DINOv3": (lambda: timm("vit_small_patch16_dinov3"), 64, 12, {"tokens"}, ((4, 4), 5)),
-    "EVA02": (lambda: timm("eva02_tiny_patch14_224", 56), 56, 12, {"tokens"}, ((4, 4), 1)),
-    "BEiT": (lambda: timm("beit_base_patch16_224"), 64, 12, {"tokens"}, ((4, 4), 1)),
-    "CaiT": (lambda: timm("cait_xxs24_224"), 64, 26, {"tokens"}, ((4, 4), 0)),
+    "ViT": (lambda: timm("vit_tiny_patch16_224", img_size=64), 64, 12, {"tokens"}, ((4, 4), 1)),
+    "DeiT, distilled": (lambda: timm("deit_tiny_distilled_patch16_224", img_size=64), 64, 12, {"tokens"}, ((4, 4), 2)),
+    "DINOv2": (lambda: timm("vit_small_patch14_dinov2", img_size=56), 56, 12, {"tokens"}, ((4, 4), 1)),
+    "DINOv2 with registers": (
+        lambda: timm("vit_small_patch14_reg4_dinov2", img_size=56), 56, 12, {"tokens"}, ((4, 4), 5)),
+    "DINOv3": (lambda: timm("vit_small_patch16_dinov3", img_size=64), 64, 12, {"tokens"}, ((4, 4), 5)),
+    "EVA02": (lambda: timm("eva02_tiny_patch14_224", img_size=56), 56, 12, {"tokens"}, ((4, 4), 1)),
+    "BEiT": (lambda: timm("beit_base_patch16_224", img_size=64), 64, 12, {"tokens"}, ((4, 4), 1)),
+    "CaiT": (lambda: timm("cait_xxs24_224", img_size=64), 64, 26, {"tokens"}, ((4, 4), 0)),
     "MaxViT": (
-        lambda: timm("maxvit_tiny_tf_224", 224), 224, 22, {"windows", "spread windows", "tokens"}, ((7, 7), 0)),
-    "LeViT": (
-        lambda: pytest.importorskip("timm").create_model("levit_128s").eval(), 224, 11, {"tokens"}, ((14, 14), 0)),
-    "XCiT": (lambda: timm("xcit_nano_12_p16_224"), 64, 14, {"channels", "tokens"}, (None, 0)),
-    "Swin": (
-        lambda: timm("swin_tiny_patch4_window7_224", 224), 224, 12, {"windows", "tokens"}, ((7, 7), 0)),
-    "Swin-V2": (lambda: timm("swinv2_tiny_window8_256", 256), 256, 12, {"windows", "tokens"}, ((8, 8), 0)),
+        lambda: timm("maxvit_tiny_tf_224"), 224, 22, {"windows", "spread windows", "tokens"}, ((7, 7), 0)),
+    "LeViT": (lambda: timm("levit_128s"), 224, 11, {"tokens"}, ((14, 14), 0)),
+    "XCiT": (lambda: timm("xcit_nano_12_p16_224", img_size=64), 64, 14, {"channels", "tokens"}, (None, 0)),
+    "Swin": (lambda: timm("swin_tiny_patch4_window7_224"), 224, 12, {"windows", "tokens"}, ((7, 7), 0)),
+    "Swin-V2": (lambda: timm("swinv2_tiny_window8_256"), 256, 12, {"windows", "tokens"}, ((8, 8), 0)),
     "transformers' ViT": (lambda: transformers("ViT"), 64, 2, {"tokens"}, ((4, 4), 1)),
     "transformers' ViT, eager": (
         lambda: transformers("ViT", attn_implementation="eager"), 64, 2, {"tokens"}, ((4, 4), 1)),
     "transformers' DINOv2": (lambda: transformers("Dinov2"), 64, 2, {"tokens"}, ((4, 4), 1)),
     "transformers' CLIP": (lambda: transformers("CLIPVision"), 64, 2, {"tokens"}, ((4, 4), 1)),
 }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    """What an untrained ViT of two layers attends to."""
+    return ck.attention(small_vit(), X)
+
+
+@pytest.fixture(scope="module")
+def swin():
+    return ck.attention(torchvision("swin_t"), torch.rand(1, 3, 224, 224))
 
 
 @pytest.mark.parametrize("what", MODELS)
@@ -91,7 +77,7 @@ def test_every_kind(what, everything, assert_same):
 def test_they_are_what_the_layer_computes():
     """By hand: the softmax of queries × keys of each of our layers."""
     torch.manual_seed(0)
-    model = ours()
+    model = small_vit()
     found = ck.attention(model, X)
     given = ck.capture(model, X, ["encoder.layers.layer_1.ln_1"])["encoder.layers.layer_1.ln_1"]
     attends = model.encoder.layers.layer_1.self_attention
@@ -181,7 +167,7 @@ def test_heads_counted_among_the_batch():
 
 class TestNames:
     def test_of_ours(self):
-        model = ours()
+        model = small_vit()
         found = ck.attention(model, X)
         assert list(found) == ["layer_0", "layer_1"]
         for name in ("layer_1", "encoder.layers.layer_1", "encoder.layers.layer_1.self_attention"):
@@ -189,13 +175,13 @@ class TestNames:
         assert "layer_7" not in found and 3 not in found
 
     def test_of_others(self):
-        model = timm("vit_tiny_patch16_224")
+        model = timm("vit_tiny_patch16_224", img_size=64)
         for one in (model, ck.ClassyModel.from_model(model, (3, 64, 64))):
             found = ck.attention(one, X, "blocks.1")
             assert list(found) == ["blocks.1.attn"] and found["blocks.1"] is found["blocks.1.attn"]
 
     def test_some_layers(self):
-        model = ours()
+        model = small_vit()
         assert list(ck.attention(model, X, ["layer_1"])) == ["layer_1"]
         assert list(ck.attention(model, X, "encoder")) == ["layer_0", "layer_1"]
         with pytest.raises(BlockError, match=r"no attention in 'conv_proj'.*layer_0"):
@@ -212,22 +198,21 @@ class TestNames:
 
 
 class TestRollout:
-    def test_by_hand(self):
-        found = ck.attention(ours(), X)
-        first, second = (layer.weights.mean(1) for layer in found.layers)
+    def test_by_hand(self, untrained):
+        first, second = (layer.weights.mean(1) for layer in untrained.layers)
         eye = torch.eye(17)
-        torch.testing.assert_close(found.rollout(), (0.5 * second + 0.5 * eye) @ (0.5 * first + 0.5 * eye))
-        assert (found.rollout().sum(-1) - 1).abs().max() < 1e-5
+        torch.testing.assert_close(untrained.rollout(), (0.5 * second + 0.5 * eye) @ (0.5 * first + 0.5 * eye))
+        assert (untrained.rollout().sum(-1) - 1).abs().max() < 1e-5
 
     def test_layers_that_are_not_alike(self):
-        model = timm("xcit_nano_12_p16_224")
+        model = timm("xcit_nano_12_p16_224", img_size=64)
         with pytest.raises(ConfigError, match="layers with the same tokens"):
             ck.attention(model, X).rollout()
 
 
 class TestDistance:
     def test_even_attention(self):
-        model = ours()
+        model = small_vit()
         nn.init.zeros_(model.encoder.layers.layer_0.self_attention.in_proj_weight)
         found = ck.attention(model, X)
         at = torch.cartesian_prod(torch.arange(4.0), torch.arange(4.0)) * 16 + 8
@@ -252,10 +237,9 @@ class TestDistance:
         found = ck.attention(Net(), X)
         assert found.distance()["attends"].tolist() == pytest.approx([0], abs=1e-3)
 
-    def test_within_windows(self):
+    def test_within_windows(self, swin):
         """No head of a Swin's first stage looks further than across its windows of 28 px."""
-        found = ck.attention(torchvision("swin_t"), torch.rand(1, 3, 224, 224))
-        apart = found.distance()
+        apart = swin.distance()
         assert apart["features.1.0.attn"].max() < 28 < apart["features.7.1.attn"].max() < 224
 
     def test_of_no_picture(self):
@@ -264,20 +248,19 @@ class TestDistance:
 
 
 class TestOnTheGrid:
-    def test_a_patch_and_the_class_token(self):
-        layer = ck.attention(ours(), X).layer(-1)
+    def test_a_patch_and_the_class_token(self, untrained):
+        layer = untrained.layer(-1)
         assert torch.equal(layer.on_grid(1, (2, 3)), layer.weights[1, :, 1 + 2 * 4 + 3, 1:].reshape(4, 4, 4))
         assert torch.equal(layer.on_grid(1), layer.weights[1, :, 0, 1:].reshape(4, 4, 4))
 
     def test_without_a_class_token_it_is_the_middle(self):
-        layer = ck.attention(ours(classifier="gap"), X).layer(0)
+        layer = ck.attention(small_vit(classifier="gap"), X).layer(0)
         assert layer.query_number() == 2 * 4 + 2
 
     @pytest.mark.parametrize("query", [(4, 0), (0, -1), 1, "middle", (0, 0, 0), True])
-    def test_no_such_query(self, query):
-        layer = ck.attention(ours(), X).layer(0)
+    def test_no_such_query(self, query, untrained):
         with pytest.raises(ConfigError, match=r"within 4 × 4 patches, or the number of one of the 1 tokens before"):
-            layer.on_grid(0, query)
+            untrained.layer(0).on_grid(0, query)
 
     @pytest.mark.parametrize("name", ["features.1.0.attn", "features.1.1.attn", "features.5.3.attn"])
     def test_windows_lie_where_the_layer_has_them(self, name):
@@ -307,9 +290,8 @@ class TestOnTheGrid:
         rows, columns = (layer.on_grid(0, (9, 10))[0] > 0).nonzero().T
         assert set(rows.tolist()) == set(range(1, 56, 8)) and set(columns.tolist()) == set(range(2, 56, 8))
 
-    def test_windows_are_drawn(self):
-        found = ck.attention(torchvision("swin_t"), torch.rand(1, 3, 224, 224))
-        assert "patch (3, 50)" in str(found.plot(layer=1, query=(3, 50)).axes[0].get_title())
+    def test_windows_are_drawn(self, swin):
+        assert "patch (3, 50)" in str(swin.plot(layer=1, query=(3, 50)).axes[0].get_title())
 
     def test_no_grid(self):
         with pytest.raises(ConfigError, match="lie on no grid"):
@@ -318,41 +300,40 @@ class TestOnTheGrid:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_number_types(dtype):
-    model = ours().to(dtype)
+    model = small_vit().to(dtype)
     assert ck.attention(model, X).verified
 
 
-def test_pictures_are_shown_as_they_are(everything):
-    model = ck.load_pretrained("vit_demo")
-    found = ck.attention(model, ["cat", "coffee"])
+def test_pictures_are_shown_as_they_are(untrained):
+    found = demo_attention()
     assert found.picture(1).shape == (112, 112, 3) and found.picture(2) is None and found.notes == ()
     assert json.dumps(list(found)) and "Attention of vit_demo, 2 inputs: 6 layers, all verified" in str(found)
-    assert "Untrained" in str(ck.attention(ours(), X))
+    assert "Untrained" in str(untrained)
     assert found.rollout()[0, 0].std() > 0.001, "a model that has learnt something looks somewhere"
 
 
-def test_what_does_not_run():
+def test_what_does_not_run(untrained):
     with pytest.raises(ShapeError, match="cannot run on an input"):
-        ck.attention(ours(), torch.rand(1, 3, 32, 32))
+        ck.attention(small_vit(), torch.rand(1, 3, 32, 32))
     with pytest.raises(DeviceError, match="meta device"):
         ck.attention(ck.build_model("vit_b_16", device="meta"), X)
     with pytest.raises(ConfigError, match="what is one of"):
-        ck.attention(ours(), X).plot("nothing")
+        untrained.plot("nothing")
 
 
 def test_rollout_layer_by_layer():
-    found = ck.attention(ours(num_layers=3), X)
+    found = ck.attention(small_vit(num_layers=3), X)
     through = found.rollouts()
     assert list(through) == list(found) and torch.equal(through["layer_2"], found.rollout())
     torch.testing.assert_close(through["layer_0"], 0.5 * found["layer_0"].mean(1) + 0.5 * torch.eye(17))
-    less = ck.attention(ours(num_layers=3), X, layers=["layer_0", "layer_1"])
+    less = ck.attention(small_vit(num_layers=3), X, layers=["layer_0", "layer_1"])
     assert less.rollout().shape == through["layer_1"].shape
     for rolled in through.values():
         torch.testing.assert_close(rolled.sum(-1), torch.ones(2, 17))
 
 
 def test_what_was_seen_keeps_no_model_alive():
-    model = ours()
+    model = small_vit()
     alive = weakref.ref(model)
     found = ck.attention(model, X)
     del model

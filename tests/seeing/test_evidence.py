@@ -2,23 +2,12 @@
 
 import pytest
 import torch
+from looked_into import X, timm, torchvision
 from torch import nn
 
 import classykit as ck
 from classykit.errors import BlockError, ConfigError, HeadError, ShapeError
 from classykit.subject import UNTRAINED
-
-X = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-
-
-def torchvision(name):
-    torch.manual_seed(0)
-    return getattr(pytest.importorskip("torchvision.models"), name)().eval()
-
-
-def timm(name, **keys):
-    torch.manual_seed(0)
-    return pytest.importorskip("timm").create_model(name, **keys).eval()
 
 
 def adds_up(found):
@@ -111,6 +100,7 @@ def test_what_each_channel_adds():
     features = ck.capture(net, X, "layer4.1")["layer4.1"].mean((2, 3))
     torch.testing.assert_close(found.channels["layer4.1"], features * net.fc.weight[3].detach(), atol=1e-4, rtol=1e-4)
     assert found.channels.keys() == found.maps.keys()
+    assert [block for block in found.maps if found.exact[block]] == ["layer4.1"]
     for block, of in found.channels.items():
         assert len(of) == 2
         if not found.exact[block]:
@@ -138,6 +128,7 @@ def test_frozen_weights_and_no_gradients():
     wanted = ck.evidence(torchvision("resnet18"), X, 3, blocks="all")
     with torch.no_grad():
         found = ck.evidence(model, X, 3, blocks="all")
+    assert found.maps.keys() == wanted.maps.keys() >= {"layer1.0", "layer4.1"}
     assert all(torch.equal(found.maps[b], wanted.maps[b]) for b in wanted.maps)
     assert not found.maps["layer1.0"].requires_grad
 

@@ -4,20 +4,19 @@ import sys
 
 import pytest
 import torch
+from looked_into import X, torchvision
 
 import classykit as ck
 from classykit.errors import ConfigError, MissingDependencyError
 from classykit.seeing.explainers import _TORCHCAM as TORCHCAM
 from classykit.seeing.explainers import METHODS
 
-X = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 SLOW = {"ScoreCAM", "SSCAM", "ISCAM"}  # a pass a channel
 
 
 @pytest.fixture(scope="module")
 def resnet():
-    torch.manual_seed(0)
-    return pytest.importorskip("torchvision.models").resnet18().eval()
+    return torchvision("resnet18")
 
 
 @pytest.mark.parametrize("block", ["layer1.1", "layer3.0", "layer4.1"])

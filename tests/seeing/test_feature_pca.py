@@ -19,7 +19,7 @@ def scikit(points, n):
     return (found - found.amin(0)) / (found.amax(0) - found.amin(0))
 
 
-def same_up_to_sign(found, wanted):
+def assert_same_up_to_sign(found, wanted):
     for mine, other in zip(found.T, wanted.T, strict=True):
         assert torch.allclose(mine, other, atol=1e-4) or torch.allclose(mine, 1 - other, atol=1e-4)
 
@@ -29,7 +29,7 @@ def test_it_is_scikit_learns(n):
     found = ck.feature_pca(MAPS, n)
     assert found.shape == (3, n, 6, 5) and found.min() == 0 and found.max() == 1
     flat = MAPS.movedim(1, -1).flatten(0, 2)
-    same_up_to_sign(found.movedim(1, -1).flatten(0, 2).double(), scikit(flat, n))
+    assert_same_up_to_sign(found.movedim(1, -1).flatten(0, 2).double(), scikit(flat, n))
 
 
 @settings(max_examples=25, deadline=None)
@@ -38,7 +38,7 @@ def test_of_any_shape(pictures, channels, side, seed):
     maps = torch.randn(pictures, channels, side, side, generator=torch.Generator().manual_seed(seed))
     n = min(channels, pictures * side * side - 1, 3)
     flat = maps.movedim(1, -1).flatten(0, 2)
-    same_up_to_sign(ck.feature_pca(maps, n).movedim(1, -1).flatten(0, 2).double(), scikit(flat, n))
+    assert_same_up_to_sign(ck.feature_pca(maps, n).movedim(1, -1).flatten(0, 2).double(), scikit(flat, n))
 
 
 def test_the_sign_is_fixed():
@@ -74,7 +74,7 @@ def test_the_foreground_first():
     inside[1:4, 1:4] = True
     assert not found[:, :, ~inside].any() and (found[:, :, inside].sum(1) > 0).all()
     flat = maps[:, :, inside].movedim(1, -1).flatten(0, 1)
-    same_up_to_sign(found[:, :, inside].movedim(1, -1).flatten(0, 1).double(), scikit(flat, 3))
+    assert_same_up_to_sign(found[:, :, inside].movedim(1, -1).flatten(0, 1).double(), scikit(flat, 3))
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,9 @@ def test_what_it_does_not_have(name, weights, words, cache):
 
 
 def test_every_name_has_published_weights_with_a_classifier():
-    for ours, theirs in timm_hub.timm_names().items():
+    names = timm_hub.timm_names()
+    assert len(names) >= 44 and names["vit_l_32"] == "vit_large_patch32_384"
+    for ours, theirs in names.items():
         cfg = timm.models.get_pretrained_cfg(theirs)
         assert ours in ck.list_models() and cfg.hf_hub_id and cfg.num_classes == 1000
         recipe = timm_preprocessing(cfg.to_dict())

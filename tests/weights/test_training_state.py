@@ -24,7 +24,7 @@ def mine(randomise):
 
 
 @pytest.fixture
-def same(mine, tmp_path):
+def assert_loads_as_mine(mine, tmp_path):
     """Whether what a file with this content gives is ``mine``."""
 
     def check(content, **keys):
@@ -86,19 +86,19 @@ class TestRawAndAveraged:
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "net.", "backbone.", "module._orig_mod.model."])
-def test_what_wrappers_put_before_the_keys(prefix, mine, same):
-    same({"state_dict": {prefix + k: v for k, v in mine.state_dict().items()}})
+def test_what_wrappers_put_before_the_keys(prefix, mine, assert_loads_as_mine):
+    assert_loads_as_mine({"state_dict": {prefix + k: v for k, v in mine.state_dict().items()}})
 
 
 @pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile, AveragedModel])
-def test_states_of_wrapped_models(wrap, mine, same):
-    same(wrap(mine).state_dict())
+def test_states_of_wrapped_models(wrap, mine, assert_loads_as_mine):
+    assert_loads_as_mine(wrap(mine).state_dict())
 
 
-def test_a_lightning_module_with_more_than_the_backbone(mine, same):
+def test_a_lightning_module_with_more_than_the_backbone(mine, assert_loads_as_mine):
     state = {f"model.backbone.{k}": v for k, v in mine.state_dict().items()} | {"model.fc.weight": torch.zeros(2, 32)}
     with pytest.warns(UserWarning, match=r"under 'model.backbone.' were taken, and 1 others were left out.*fc.weight"):
-        same({"state_dict": state, "epoch": 1, "pytorch-lightning_version": "2.0"})
+        assert_loads_as_mine({"state_dict": state, "epoch": 1, "pytorch-lightning_version": "2.0"})
 
 
 @pytest.mark.parametrize("wrap", [nn.DataParallel, torch.compile, AveragedModel])

@@ -38,7 +38,7 @@ def test_a_row_a_block_in_the_order_of_the_pass(pane):
     state, arrays = pane.show()
     assert column(state, "block") == [b.name for b in pane.scene.inspection.blocks] and arrays == b""
     assert json.loads(json.dumps(state)) == state
-    assert all(len(row["cells"]) == len(state["columns"]) for row in state["rows"])
+    assert {len(row["cells"]) for row in state["rows"]} == {len(state["columns"])}
 
 
 def test_figures_are_the_inspection_s(pane):
@@ -100,7 +100,7 @@ def test_time_is_there_once_it_was_measured():
     state = pane.show()[0]
     assert numbers(state, "time") == [profile[name].time_ms / 1000 for name in column(state, "block")]
     assert state["totals"][-1]["cells"][-1][1] == pytest.approx(profile.total_ms / 1000)
-    assert all(len(run["cells"]) == len(state["columns"]) - 1 for run in state["runs"])
+    assert [len(run["cells"]) for run in state["runs"]] == [len(state["columns"]) - 1]
     pane.scene.profile = None
     assert pane.show()[0] == before
 

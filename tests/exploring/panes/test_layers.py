@@ -282,7 +282,7 @@ def test_any_kind_of_layer_at_its_corners(layer, shape, sides):
     for place in ([0] * len(sides), last):
         now = act(pane, "layers_at", channel=one["channels"] - 1, at=place)["one"]
         assert now["agrees"] and now["at"] == place and len(now["arrays"]) == (2 if "input" in now else 1)
-        assert all(len(array["shape"]) == 2 for array in now["arrays"])
+        assert {len(array["shape"]) for array in now["arrays"]} == {2}
         names = {"ck": ck, "model": pane.scene.subject.model}
         names["example"] = pane.scene.input_for(names["model"])
         assert eval(pane.code().splitlines()[1], names).sum == now["sum"]
@@ -333,7 +333,7 @@ def test_of_a_layer_that_runs_twice_the_first_run_is_taken_apart():
             return self.layer(self.layer(x))
 
     pane = opened(nn.Sequential(Twice(), nn.ReLU()))
-    assert one_of(pane)["agrees"] and all("takes" not in row for row in pane.show()[0]["rows"][:2])
+    assert one_of(pane)["agrees"] and ["takes" in row for row in pane.show()[0]["rows"][:2]] == [False] * 2
     state = act(pane, "layers_choose", index=1)
     assert state["hint"] == "layer runs a second time here: its first run can be taken apart." and not state["one"]
 

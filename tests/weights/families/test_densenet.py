@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from sources import float64_parity, models
+from sources import assert_float64_parity, models
 
 import classykit as ck
 from classykit.errors import WeightsError
@@ -44,7 +44,7 @@ def test_the_logits_are_the_sources(name, randomise, parity):
     model = ck.load_pretrained(name, source=source)
     assert model.config["name"] == name and not model.training
     assert model.config["heads"][0]["fork_block"] == model.block_names[-1]
-    float64_parity(model, source, f"torchvision {name}", parity)
+    assert_float64_parity(model, source, f"torchvision {name}", parity)
     with torch.no_grad():
         next(model.parameters()).zero_()
     assert next(source.parameters()).abs().sum() > 0, "the weights are copies"

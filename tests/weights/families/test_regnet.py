@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from sources import float64_parity, models
+from sources import assert_float64_parity, models
 
 import classykit as ck
 from classykit.errors import WeightsError
@@ -14,7 +14,7 @@ def test_the_logits_are_the_sources(name, randomise, parity):
     model = ck.load_pretrained(name, source=source)
     assert model.config["name"] == name and not model.training
     assert model.config["heads"][0]["fork_block"] == model.block_names[-1]
-    float64_parity(model, source, f"torchvision {name}", parity)
+    assert_float64_parity(model, source, f"torchvision {name}", parity)
     with torch.no_grad():
         next(model.parameters()).zero_()
     assert next(source.parameters()).abs().sum() > 0, "the weights are copies"
@@ -30,7 +30,7 @@ def test_the_logits_are_the_sources(name, randomise, parity):
 )  # fmt: skip
 def test_the_logits_of_larger_ones(name, randomise, parity):
     source = randomise(getattr(models, name.replace(".", "_"))(num_classes=11)).eval()
-    float64_parity(ck.load_pretrained(name, source=source), source, f"torchvision {name}", parity)
+    assert_float64_parity(ck.load_pretrained(name, source=source), source, f"torchvision {name}", parity)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_other_widths_are_refused_and_an_anynet_has_them(name, ours, theirs, ran
     assert 'load_pretrained("anynet", source=source)' in message
     model = ck.load_pretrained("anynet", source=source)
     assert model.config["widths"] == theirs
-    float64_parity(model, source, f"torchvision {name} as anynet", parity)
+    assert_float64_parity(model, source, f"torchvision {name} as anynet", parity)
     again = ck.build_model(model.config).double().eval()
     again.load_state_dict(model.state_dict())
     x = torch.randn(1, 3, 64, 64, dtype=torch.float64)

@@ -44,6 +44,7 @@ def test_every_block_gives_what_the_sources_gives(source):
     x = torch.randn(1, 3, 4, 32, 32)
     theirs = ck.capture(source, x, ["stem", *(f"layer{s}.{i}" for s in (1, 2, 3, 4) for i in (0, 1))])
     ours = ck.capture(model, x, model.block_names)
+    assert len(ours) == 9, "the stem, and two blocks in each of four stages"
     for name, wanted in zip(ours, theirs.values(), strict=True):
         torch.testing.assert_close(ours[name], wanted, atol=1e-5, rtol=0)
 
