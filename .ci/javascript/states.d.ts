@@ -541,7 +541,12 @@ declare const map_drawing: {
   };
 };
 declare const map_card: {
-  render(props: { measures(): Measure[] }): { node: HTMLElement; show(item: MapItem | null): void; hide(): boolean };
+  render(props: { measures(): Measure[]; chosen(): MapItem | null }): {
+    node: HTMLElement;
+    show(item: MapItem | null): void;
+    hide(): boolean;
+    rest(): void;
+  };
 };
 declare const map_overview: {
   render(props: { scroller: HTMLElement; moved(): void }): {

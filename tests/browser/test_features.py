@@ -36,6 +36,13 @@ def png(colour):
     return list(out.getvalue())
 
 
+def turned(page, canvas, scheme):
+    """The page turns light or dark, and what is painted in signed colours with it."""
+    before = canvas.evaluate("node => node.toDataURL()")
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function("([node, before]) => node.toDataURL() !== before", arg=[canvas.element_handle(), before])
+
+
 @pytest.fixture
 def few_pictures(monkeypatch):
     found = [sample for sample in ck.sample_images() if sample in ("chelsea", "coffee", "camera")]
@@ -143,8 +150,10 @@ def test_sorted_by_a_class_in_signed_colours_and_with_names(opened, few_pictures
     tools.get_by_label("colours").select_option("signed")
     accessible(page)
     page.screenshot(path=shots / "features-light.png", full_page=True)
+    turned(page, maps.first, "dark")
     maps.nth(3).click()
     expect(page.get_by_text("4th of 112 by evidence for")).to_be_visible()
+    turned(page, page.locator(".ck-unit-map"), "light")
     page.get_by_role("button", name="‹ all 112 maps").click()
     expect(maps).to_have_count(24)
 

@@ -235,13 +235,28 @@ def test_the_card_covers_nothing(opened):
     page.mouse.move(box["x"] + 30, box["y"] + 5)  # one may point at it
     expect(card).to_contain_text("block1-0")
     page.mouse.move(box["x"] + 30, under["y"] + 200)
-    expect(card).to_be_empty()
+    expect(card).to_be_hidden()
     block(page, "block1-0").click()
     page.keyboard.press("ArrowRight")
     expect(card).to_contain_text("block1-1")
     page.keyboard.press("Escape")
-    expect(card).to_be_empty()
+    expect(card).to_be_hidden()
     expect(block(page, "block2-0")).to_have_accessible_name(re.compile("head cls · 3$"))
+
+
+def test_on_a_narrow_page_the_chosen_block_is_summed_up_below_the_map(opened):
+    app = ck.explore("resnet18")
+    page = opened(app, width=620)
+    card = page.locator(".ck-map-card")
+    expect(card).to_contain_text(app.selected_block)
+    block(page, "block2-0").click()
+    page.mouse.move(5, 5)
+    expect(card).to_contain_text("block2-0")
+    expect(card).to_contain_text("256×14×14")
+    block(page, "block1-0").hover()
+    expect(card).to_contain_text("block1-0")
+    page.mouse.move(5, 5)
+    expect(card).to_contain_text("block2-0")
 
 
 @pytest.mark.parametrize("looks", [{"width": 620}, {"width": 1180, "dark": True}, {"width": 1800}])

@@ -35,7 +35,7 @@ function render({ model, el }) {
   const drawing = map_drawing.render({ pick, open, point, arrive, fold, choose: select });
   const { svg, list, options } = drawing;
   const scroller = h("div", { class: "ck-map-scroll" }, svg);
-  const card = map_card.render({ measures: () => state().colors ?? [] });
+  const card = map_card.render({ measures: () => state().colors ?? [], chosen: () => items()[where(model.get("selected"))] ?? null });
   const overview = map_overview.render({ scroller, moved: headings });
   const search = map_search.render({ blocks, found, choose: find, leave: () => options()[at]?.focus() });
 
@@ -263,6 +263,7 @@ function render({ model, el }) {
     scroller.classList.toggle("ck-scrolls", places.end > available);
     paint();
     mark();
+    card.rest();
     tell();
     headings();
   }
@@ -316,6 +317,7 @@ function render({ model, el }) {
 
   function onSelected() {
     reveal(mark());
+    card.rest();
     if (items().some((item) => item.pile)) tell(); // which of its blocks is chosen
   }
 

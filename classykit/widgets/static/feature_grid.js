@@ -315,6 +315,7 @@ function render({ model, el, tools, picture }) {
   refresh();
   const stops = [
     watch(model, ["pane"], () => (listen(), refresh())),
+    onTheme(refresh), // signed colours are the page's
     watch(model, ["state", "pixels", "source", "busy", "picture"], refresh),
   ];
   return () => stops.forEach((stop) => stop());

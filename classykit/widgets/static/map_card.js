@@ -1,8 +1,8 @@
 // @ts-check
 // What a block is, in one line: it has a place of its own below the map, so that it covers nothing that is being read.
 
-/** @param {{ measures: () => Measure[] }} props */
-function render({ measures }) {
+/** @param {{ measures: () => Measure[], chosen: () => MapItem | null }} props ``chosen``: what it says while nothing is pointed at */
+function render({ measures, chosen }) {
   const node = h("div", { class: "ck-map-card", "aria-hidden": "true" }); // a block's name says it all, too
   /** @type {MapItem | null} */
   let shown = null;
@@ -10,6 +10,8 @@ function render({ measures }) {
   /** @type {(item: MapItem | null) => void} */
   function show(item) {
     shown = item;
+    node.classList.toggle("ck-resting", !item);
+    item ??= chosen();
     if (!item) return node.replaceChildren();
     const [block] = item.blocks;
     const last = item.blocks[item.blocks.length - 1];
@@ -36,7 +38,12 @@ function render({ measures }) {
     return was;
   }
 
-  return { node, show, hide };
+  /** Says what is chosen now, unless something is pointed at. */
+  function rest() {
+    if (shown === null) show(null);
+  }
+
+  return { node, show, hide, rest };
 }
 
 export default { render };
