@@ -263,6 +263,7 @@ interface FeatureTraits {
     image: string;
     clip: boolean;
     runs: boolean;
+    lacks: boolean;
     uploads: boolean;
     takes: string;
     example: string;

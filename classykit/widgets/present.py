@@ -303,12 +303,15 @@ def source(scene: Scene) -> dict[str, Any]:
         images += [{"name": str(s), "label": str(s)} for s in sample_digits() if scene.subject.takes_digits]
     if name and name not in [i["name"] for i in images]:
         images.append({"name": name, "label": PurePath(name).name})
+    if images and not name:
+        images.insert(0, {"name": "", "label": "choose a picture"})
     guesses = predictions(scene)
     return {
         "images": images,
         "image": name,
         "clip": scene.takes_clips,
         "runs": scene.runs,
+        "lacks": _lacks_picture(scene),
         "takes": scene.inspection.input_text,
         "uploads": scene.takes_pictures,
         "example": scene.inspection.input_text if scene.subject.example is not None else "",
@@ -332,6 +335,8 @@ def pictures(scene: Scene) -> tuple[str, str, list[str]]:
 
 def _hint(scene: Scene) -> str:
     """What stands in the place of feature maps before there are any."""
+    if _lacks_picture(scene):
+        return f"Choose a picture, or upload one, to see what {scene.block} sees."
     if scene.runs:
         return f"Run the model to see what {scene.block} sees."
     name, shape = scene.subject.name, scene.inspection.input_shape
@@ -340,6 +345,10 @@ def _hint(scene: Scene) -> str:
         f"{name} takes inputs of {shape_text(shape)}, not pictures or clips: here it is inspected, not run. "
         f"Given one of its own, it runs on that: ck.explore(model, example={like})."
     )
+
+
+def _lacks_picture(scene: Scene) -> bool:
+    return scene.takes_pictures and scene.image is None
 
 
 def _run_text(scene: Scene) -> str:

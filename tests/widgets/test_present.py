@@ -293,3 +293,12 @@ class TestAnExampleOfTheUsers:
         scene = Scene(Explored(Two(), example), "cpu", None, None, "moving shapes")
         assert present.bar(scene)["facts"][0] == "0 4, y 6"
         assert "ck.Inputs(torch.rand(2, 4), y=torch.rand(2, 6))" in scene.experiment.to_code()
+
+
+def test_without_a_picture_one_is_to_be_chosen_before_anything_runs():
+    app = ck.explore("resnet18", image=None)
+    assert app.source["images"][0] == {"name": "", "label": "choose a picture"} and app.source["image"] == ""
+    assert app.source["lacks"] and app.view_state["hint"].startswith("Choose a picture, or upload one")
+    app.image = "coffee"
+    assert not app.source["lacks"] and "" not in [image["name"] for image in app.source["images"]]
+    assert app.view_state["hint"].startswith("Run the model")

@@ -181,7 +181,7 @@ function render({ model, el }) {
     choose.hidden = frame.hidden = Boolean(now.example) || !runs; // what it is called with was given, or nothing is
     say(given, now.example ? `example: ${now.example}` : runs ? "" : `takes ${now.takes}`);
     given.hidden = !given.textContent;
-    run.hidden = !runs;
+    run.hidden = !runs || Boolean(now.lacks); // nothing to run on yet
     show();
     const busy = Boolean(model.get("busy"));
     say(button, busy ? "Running…" : "Run");
