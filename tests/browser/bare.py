@@ -100,6 +100,15 @@ class Wire:
         self.app._handle_msg({"content": {"data": data}, "buffers": buffers})
 
 
+def until(true, page):
+    """Wait for what Python works out, while the page goes on; AssertionError when it does not come true."""
+    for _ in range(900):
+        if true():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("it never came true")
+
+
 @contextmanager
 def opened(browser, app, width=1180, height=1000, dark=False):
     """The app's page, as wide as it is told; errors in it are listed as `lab.watched_page` says."""

@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from bare import until
 from lab import accessible
 from playwright.sync_api import expect
 
@@ -84,7 +85,7 @@ def test_what_a_trained_model_looks_at(opened, shots):
     cell(page, "layer_2", "head 1").click()
     expect(words).to_contain_text("patch (9, 7), layer_2, head 1")
     expect(page.get_by_role("option", name=re.compile("^layer_2,"))).to_have_attribute("aria-selected", "true")
-    assert app.selected_block == "layer_2"
+    until(lambda: app.selected_block == "layer_2", page)
     cell(page, "layer_2", "head 1").focus()
     for key in ("ArrowUp", "ArrowRight", "ArrowRight", "ArrowRight", "ArrowRight"):  # the last goes on to rollout
         page.keyboard.press(key)
@@ -92,7 +93,8 @@ def test_what_a_trained_model_looks_at(opened, shots):
     assert app.selected_block == "layer_2", "arrows only move"
     page.keyboard.press("Enter")
     expect(words).to_contain_text("through layer_1, rollout, approximate")
-    assert app.selected_block == "layer_1" and app._panes["attention"]._head == ROLLOUT
+    until(lambda: app.selected_block == "layer_1", page)
+    assert app._panes["attention"]._head == ROLLOUT
     expect(cell(page, "layer_1", "rollout")).to_be_focused()
 
     # the patch by arrow keys
@@ -116,7 +118,7 @@ def test_what_a_trained_model_looks_at(opened, shots):
     assert canvas.evaluate(DRAWN) != plain
     tokens.get_by_role("button", name="layer_0 as colours").click()
     expect(words).to_contain_text("through layer_0")
-    assert app.selected_block == "layer_0"
+    until(lambda: app.selected_block == "layer_0", page)
     expect(page.locator(".ck-attention-distance circle")).to_have_count(6 * 4)
     expect(page.get_by_role("listitem").filter(has_text="layer_0: heads look")).to_have_count(1)
 
@@ -170,7 +172,7 @@ def test_many_heads_untrained_and_dark(opened, shots):
     # no attention, no tab
     app.config = {"name": "resnet18"}
     expect(page.get_by_role("tab", name="Attention")).to_be_hidden()
-    assert app.tab == "features"
+    until(lambda: app.tab == "features", page)
 
 
 def test_shifted_windows(opened, shots):

@@ -1,6 +1,7 @@
 """The app on a page of its own: alive, accessible in both themes, narrow and wide."""
 
 import pytest
+from bare import until
 from lab import accessible
 from playwright.sync_api import expect
 
@@ -15,5 +16,6 @@ def test_the_app_is_accessible_on_every_tab(looks, opened):
     for index in range(len(app.tabs)):
         tabs.nth(index).click()
         expect(tabs.nth(index)).to_have_attribute("aria-selected", "true")
+        until(lambda index=index: app.tab == app.pane["tab"] == app.tabs[index]["id"] and not app.busy, page)
         accessible(page)
     assert app.tab == app.tabs[-1]["id"]

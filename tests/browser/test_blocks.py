@@ -4,6 +4,7 @@ import io
 
 import pandas as pd
 import pytest
+from bare import until
 from lab import accessible
 from playwright.sync_api import expect
 
@@ -54,10 +55,10 @@ def test_a_table_to_look_things_up_in(opened):
     expect(table.get_by_role("button", name="block2-0", exact=True)).to_be_focused()
     page.keyboard.press("Enter")
     expect(rows.filter(has_text="block2-0")).to_have_attribute("aria-current", "true")
-    assert app.selected_block == "block2-0"
+    until(lambda: app.selected_block == "block2-0", page)
     rows.filter(has_text="block4-1").locator("td").nth(1).click()
     expect(page.get_by_role("heading", name="block4-1")).to_be_visible()
-    assert app.selected_block == "block4-1"
+    until(lambda: app.selected_block == "block4-1", page)
 
     # its own stride and where that leaves it, here and in the panel beside
     expect(rows.filter(has_text="block2-0")).to_contain_text("÷2")

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from bare import until
 from lab import COLOURS, accessible
 from playwright.sync_api import expect
 from torch import nn
@@ -38,7 +39,7 @@ def test_two_models_side_by_side(opened):
     a.get_by_role("option", name="block1-0,").click()
     expect(a.get_by_role("option", name="block1-0,")).to_have_attribute("aria-selected", "true")
     expect(b.get_by_role("option", name="block2-1,")).to_have_attribute("aria-selected", "true")
-    assert app.selected_block == "block1-0"
+    until(lambda: app.selected_block == "block1-0", page)
     b.get_by_role("option", name="block4-0,").click()
     expect(b.get_by_role("option", name="block4-0,")).to_have_attribute("aria-selected", "true")
     a.get_by_role("option", name="block1-0,").focus()
@@ -46,11 +47,12 @@ def test_two_models_side_by_side(opened):
     expect(a.get_by_role("option", name="block1-1,")).to_have_attribute("aria-selected", "true")
     expect(b.get_by_role("option", name="block4-0,")).to_have_attribute("aria-selected", "true")
     expect(a.get_by_role("option", name="block1-1,")).to_be_focused()
-    assert app.selected_block == "block1-1" and app.pane["models"][1]["block"] == "block4-0"
+    until(lambda: app.selected_block == "block1-1", page)
+    until(lambda: app.pane["models"][1]["block"] == "block4-0", page)
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     expect(b.get_by_role("option", name="block4-2,")).to_have_attribute("aria-selected", "true")
-    assert app.selected_block == "block2-0"
+    until(lambda: app.selected_block == "block2-0", page)
 
     # nothing has run yet; then both have, on one picture, sorted alike
     assert next(app.model.parameters()).device.type == "meta"
@@ -137,7 +139,8 @@ def test_models_change_places(opened, shots):
     page.get_by_role("button", name="Put C, resnet50, on the screen, and A in its place").press("Enter")
     expect(page.get_by_role("listbox", name="A, resnet50: blocks")).to_be_visible()
     expect(page.get_by_role("button", name="Put C, resnet18, on the screen, and A in its place")).to_be_focused()
-    assert app.selected_block == "block1-1" and others(app) == ["vit_demo", "resnet18"]
+    until(lambda: app.selected_block == "block1-1", page)
+    assert others(app) == ["vit_demo", "resnet18"]
     assert app.config["heads"][0]["unique_id"] == "cls", "it came along"
 
 

@@ -4,6 +4,7 @@ import io
 import re
 
 import pytest
+from bare import until
 from lab import accessible
 from PIL import Image
 from playwright.sync_api import expect
@@ -47,15 +48,6 @@ def turned(page, canvas, scheme):
 def few_pictures(monkeypatch):
     found = [sample for sample in ck.sample_images() if sample in ("chelsea", "coffee", "camera")]
     monkeypatch.setattr(features, "sample_images", lambda: found)
-
-
-def until(true, page):
-    """Wait for what the kernel works out."""
-    for _ in range(900):
-        if true():
-            return
-        page.wait_for_timeout(100)
-    pytest.fail("it never came true")
 
 
 MAPS = re.compile(r"^channel \d+$")

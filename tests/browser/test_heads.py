@@ -2,6 +2,7 @@
 
 import re
 
+from bare import until
 from lab import accessible
 from playwright.sync_api import expect
 
@@ -89,7 +90,7 @@ def test_a_models_own_classifier_and_what_does_not_fit(opened):
     accessible(page)
     own.get_by_role("button").click()
     expect(page.get_by_role("heading", name="fc").first).to_be_visible()
-    assert app.selected_block == "fc"
+    until(lambda: app.selected_block == "fc", page)
 
 
 def test_keys_are_turned_by_mouse_and_keyboard(opened):

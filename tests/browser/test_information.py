@@ -2,6 +2,7 @@
 
 import time
 
+from bare import until
 from lab import accessible
 from playwright.sync_api import expect
 
@@ -43,7 +44,7 @@ def test_asked_read_chosen_and_attached(opened):
     expect(readout).to_contain_text("MACs; random weights")
     dot.click()
     expect(points.nth(2)).to_have_attribute("aria-selected", "true")
-    assert app.selected_block == names[2]
+    until(lambda: app.selected_block == names[2], page)
 
     # by keyboard: arrows move, Enter chooses, Esc goes back to what is chosen
     points.nth(2).focus()
@@ -56,14 +57,14 @@ def test_asked_read_chosen_and_attached(opened):
     page.keyboard.press("Enter")
     expect(points.nth(0)).to_have_attribute("aria-selected", "true")
     expect(points.nth(0)).to_be_focused()
-    assert app.selected_block == names[0]
+    until(lambda: app.selected_block == names[0], page)
 
     # the same figures as a table, and in sentences
     rows = page.get_by_role("tabpanel", name="Information").get_by_role("row")
     assert rows.count() == len(names) + 1
     rows.nth(2).get_by_role("button").press("Enter")
     expect(rows.nth(2)).to_have_attribute("aria-current", "true")
-    assert app.selected_block == names[1]
+    until(lambda: app.selected_block == names[1], page)
     said = [text.replace("\xa0", " ") for text in page.locator(".ck-info-says li").all_inner_texts()]
     assert said == found.says and "untrained" in said[2]
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from bare import until
 from lab import accessible
 from playwright.sync_api import expect
 from torch import nn
@@ -74,7 +75,7 @@ def test_repeats_are_piles_that_open_in_place(opened):
     block(page, "block2-1").click()  # by mouse: the first inside is chosen, and the strip folds them again
     expect(options).to_have_count(13)
     expect(block(page, "block2-1")).to_have_attribute("aria-selected", "true")
-    assert app.selected_block == "block2-1"
+    until(lambda: app.selected_block == "block2-1", page)
     names.locator(".ck-unfold").click()
     expect(options).to_have_count(9)
 
@@ -90,7 +91,7 @@ def test_repeats_are_piles_that_open_in_place(opened):
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
     expect(block(page, "block3-16")).to_have_attribute("aria-selected", "true")
-    assert app.selected_block == "block3-16"
+    until(lambda: app.selected_block == "block3-16", page)
 
     app.set_key("depth", 24)  # open or folded is kept by the stage's name
     expect(block(page, "block3-2")).to_be_visible()

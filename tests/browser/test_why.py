@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from bare import until
 from lab import accessible
 from playwright.sync_api import expect
 
@@ -98,7 +99,8 @@ def test_of_a_trained_model(opened):
     expect(view.get_by_text("approximate (Grad-CAM)", exact=True)).to_be_visible()
     expect(view.locator(".ck-why-sum")).to_be_hidden()
     expect(readout).to_contain_text("of 196 positions")
-    assert app.selected_block == "block3-1" and len(view.locator(".ck-why-thumb").all()) == 18
+    until(lambda: app.selected_block == "block3-1", page)
+    assert len(view.locator(".ck-why-thumb").all()) == 18
     view.get_by_label("show").select_option("the map alone")
     expect(canvas).to_have_attribute("width", "14")
     thumb.focus()
@@ -141,7 +143,8 @@ def test_of_a_model_without_classes(looks, opened):
     view.get_by_role("button", name="Show why").click()
     expect(view.get_by_text("untrained")).to_be_visible()
     expect(view.get_by_role("radio", name="block3-1, exact")).to_have_attribute("aria-checked", "true")
-    assert app.selected_block == "block3-1" and list(app.model.get_heads()) == ["block3-1"]
+    until(lambda: app.selected_block == "block3-1", page)
+    assert list(app.model.get_heads()) == ["block3-1"]
 
     # another picture: what stood there is of the one before
     first = view.locator(".ck-why-canvas").evaluate(DRAWN)
