@@ -43,6 +43,38 @@ CELLS = [
     "button.on_click(lambda _: setattr(said, 'value', str(int(said.value) + 1)))\n"
     "w.HBox([button, said])",
     "import classykit as ck\napp = ck.explore('efficientnet_lite0')\napp",
+    # what a click on a block sends and paints, by a widget that does nothing else
+    """import anywidget, os, traitlets
+class Bare(anywidget.AnyWidget):
+    _esm = '''export default { render({ model, el }) {
+        const button = document.createElement("button"), said = document.createElement("span");
+        Object.assign(button, { className: "bare-button", textContent: "bare" });
+        Object.assign(said, { className: "bare-said", textContent: "0" });
+        const canvas = () => Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
+        const all = Array.from({ length: 24 }, canvas);
+        el.append(button, said, ...all);
+        button.addEventListener("click", () => model.send({}));
+        model.on("change:words", () => {
+            const view = model.get("pixels");
+            const numbers = new Uint16Array(view.buffer, view.byteOffset, view.byteLength / 2);
+            all.forEach((canvas, i) => {
+                const pen = canvas.getContext("2d", { willReadFrequently: true });
+                const image = pen.createImageData(28, 28);
+                const out = new Uint32Array(image.data.buffer);
+                for (let k = 0; k < out.length; k++) out[k] = 0xff000000 | numbers[i * 784 + k];
+                pen.putImageData(image, 0, 0);
+            });
+            said.textContent = model.get("words").n;
+        });
+    } }'''
+    words, pixels = traitlets.Dict().tag(sync=True), traitlets.Bytes().tag(sync=True)
+    def answer(self, *_):
+        with self.hold_sync():
+            n = int(self.words.get("n", 0)) + 1
+            self.words, self.pixels = {"n": n, "text": str(n) * 1500}, os.urandom(24 * 28 * 28 * 2)
+bare = Bare()
+bare.on_msg(bare.answer)
+bare""",
 ]
 
 # Starts the clock with what `act` does, stops it once `done` holds: looked at after every change of the page, and
@@ -66,6 +98,11 @@ TIMED = """([act, done, argument]) => new Promise((resolve, refuse) => {
     setTimeout(() => { if (!over) { over = true; refuse(new Error(`never: ${done}`)); } }, 60000);
 })"""
 
+BARE = (
+    "() => document.querySelector('.bare-button').click()",
+    "Object.assign((_, before) => document.querySelector('.bare-said').textContent !== before,"
+    " { before: () => document.querySelector('.bare-said').textContent })",
+)
 APP = "document.querySelector('.classykit-explorer')"
 SAID = "[...document.querySelectorAll('.widget-label')].find(node => /^\\d+$/.test(node.textContent))"
 FLOOR = (
@@ -165,6 +202,9 @@ class Stand:
 def measure(stand: Stand, names: list[str], repeats: int) -> None:
     for _ in range(5):
         stand.page.evaluate(TIMED, [*FLOOR, None])  # warm up
+    for _ in range(repeats):
+        stand.time("as many bytes and canvases, by a bare widget", BARE, None)
+        stand.settle()
     for i in range(repeats):
         stand.time("select a block", SELECT, ["block1-0", "block2-0"][i % 2])
         stand.settle()
@@ -257,7 +297,7 @@ def main() -> int:
         budget = BUDGETS.get(name)
         if budget is not None and median > budget * floor:
             over.append(name)
-        limit = "" if budget is None else f", × {median / floor:.1f} of the floor (budget {budget})"
+        limit = f", × {median / floor:.1f} of the floor" + ("" if budget is None else f" (budget {budget})")
         print(f"{name:42} median {median:4.0f} ms (quartiles {low:.0f} to {high:.0f}){limit}")
     first, grown = in_a_process(FIRST, 5), in_a_process(FLAT)
     for name, value, budget, unit in (
