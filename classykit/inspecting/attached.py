@@ -32,12 +32,13 @@ def with_heads(bare: Inspection, model: ClassyModel) -> Inspection | None:
     if len(of_trunk) != len(bare.blocks) or bare.error or bare.note or copied or not model.channels_first:
         return None
     shape, batch, rows = (bare.batch_size, *bare.input_shape), bare.batch_size, list[BlockInfo]()
+    paths = model.head_paths()
     uncounted, parts = Counter(bare.uncounted), list[nn.Module]()
     for block, head in heads:
         given = bare[block].output_shape if block in names else None
         if given is None:
             return None
-        row, path, twin = row_of_head(head.unique_id, names), model.head_paths()[head.unique_id], meta_twin(head)
+        row, path, twin = row_of_head(head.unique_id, names), paths[head.unique_id], meta_twin(head)
         x = torch.empty(batch, *given, dtype=dtype_of(model), device="meta")
         seen = trace(twin, {row: ""}, x, fold=False, origin=(shape, bare._fields[block]))
         if seen.failure is not None or seen.unlisted or list(seen.blocks) != [row]:

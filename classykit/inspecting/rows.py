@@ -45,6 +45,11 @@ def row_paths(model: ClassyModel) -> dict[str, str]:
 
 
 def row_of_head(unique_id: str, listed: Container[str]) -> str:
+    """What a head's row is called: after the head, unless a block is called so.
+
+    >>> row_of_head("cls", ["stem"]), row_of_head("stem", ["stem"])
+    ('cls', 'head stem')
+    """
     return f"head {unique_id}" if unique_id in listed else unique_id
 
 
@@ -57,6 +62,16 @@ def rows_of(
     batch_size: int,
     moves: Mapping[str, tuple[bool, ...]],
 ) -> list[BlockInfo]:
+    """The rows of a pass, in the order in which the blocks ended.
+
+    Args:
+        twin: the model on the meta device.
+        paths: {row: dotted path of its module}; what works outside of blocks has none.
+        seen: {row: what was seen of it}.
+        heads: {unique_id: the block that it is attached to}.
+        shape, batch_size: of the input; ``shape`` is that of one, without the batch.
+        moves: {path: which dimensions of its output move with the input's size}, where known.
+    """
     rows: list[BlockInfo] = []
     stage, resolution = -1, None
     square = len(shape) < 3 or shape[-1] == shape[-2]

@@ -122,11 +122,11 @@ def test_the_code_gives_what_is_shown():
 
 
 class TestAgainstThePreset:
-    def test_none_where_no_key_differs(self):
-        for model in ("resnet18", {"name": "resnet18", "init_planes": 64}):
-            pane = pane_of(model)
-            assert preset_of(pane.scene) is None and pane.show()[0]["against"] == []
-            assert pane.show()[0]["widths"]["preset"] == []
+    @pytest.mark.parametrize("model", ["resnet18", {"name": "resnet18", "init_planes": 64}], ids=str)
+    def test_none_where_no_key_differs(self, model):
+        pane = pane_of(model)
+        assert preset_of(pane.scene) is None and pane.show()[0]["against"] == []
+        assert pane.show()[0]["widths"]["preset"] == []
 
     def test_a_family_s_own_config_has_no_preset(self, light_configs):
         assert preset_of(pane_of(light_configs["RegNet"]).scene) is None

@@ -170,10 +170,10 @@ class TestOneSelection:
         pane.scene.choose("stem")  # which has no such stage in the other
         assert pane.show()[0]["models"][1]["block"] == "initial_block"
 
-    def test_of_one_family_it_is_the_block_of_that_name(self, pane):
-        for block in ("block1-0", "block3-1"):
-            pane.scene.choose(block)
-            assert pane.show()[0]["models"][1]["block"] == block
+    @pytest.mark.parametrize("block", ["block1-0", "block3-1"])
+    def test_of_one_family_it_is_the_block_of_that_name(self, pane, block):
+        pane.scene.choose(block)
+        assert pane.show()[0]["models"][1]["block"] == block
 
     def test_one_alone(self, pane):
         pane.scene.choose("block1-0")
@@ -234,9 +234,8 @@ class TestFigures:
         assert sum(s["A"].macs for s in c.aligned.values()) == pane.scene.inspection.macs
 
     def test_one_scale_of_colours(self, pane):
-        models = pane.show()[0]["models"]
-        for share in (6, 7, 8):
-            assert max(block[share] for model in models for block in model["blocks"]) == 1
+        blocks = [block for model in pane.show()[0]["models"] for block in model["blocks"]]
+        assert [max(block[share] for block in blocks) for share in (6, 7, 8)] == [1, 1, 1]
 
     def test_keys_of_one_family_that_differ(self):
         keys = {line["key"]: line["values"] for line in pane_of("regnet_y_400mf", "regnet_y_800mf").show()[0]["keys"]}
@@ -314,14 +313,14 @@ class TestOnePicture:
         assert pane.others[0].last is None and pane.others[0].image == "coffee"
         assert not state["ran"] and state["models"][1]["maps"] is None
 
-    def test_pictures_and_clips_that_are_arrays(self, pane):
-        for fill in (0, 255):
-            pane.scene.image = np.full((30, 40, 3), fill, dtype=np.uint8)
-            pane.scene.picture, pane.scene.clip = ck.load_image(pane.scene.image), np.zeros((4, 20, 30, 3), np.uint8)
-            pane.scene.forget()
-            assert pane.show()[0]["models"][1]["maps"] is None
-            ask(pane, "compare_run")
-            assert pane.others[0].image is pane.scene.image and pane.show()[0]["ran"]
+    @pytest.mark.parametrize("fill", [0, 255])
+    def test_pictures_and_clips_that_are_arrays(self, pane, fill):
+        pane.scene.image = np.full((30, 40, 3), fill, dtype=np.uint8)
+        pane.scene.picture, pane.scene.clip = ck.load_image(pane.scene.image), np.zeros((4, 20, 30, 3), np.uint8)
+        pane.scene.forget()
+        assert pane.show()[0]["models"][1]["maps"] is None
+        ask(pane, "compare_run")
+        assert pane.others[0].image is pane.scene.image and pane.show()[0]["ran"]
 
     def test_an_error_is_said_once(self, pane, monkeypatch):
         pane.scene.run()
