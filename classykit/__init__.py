@@ -53,6 +53,7 @@ _WHERE = {
     "check": "classykit.teaching",
     "progress": "classykit.teaching",
     "explore": "classykit.widgets",
+    "design_lab": "classykit.widgets",
 }
 _ROOMS = (
     "comparing", "datasets", "errors", "extracting", "features", "heads", "images", "inspecting", "learning",

@@ -626,7 +626,7 @@ declare const compare_view: ViewPart<PaneTraits>;
 declare const blocks_view: ViewPart<PaneTraits>;
 declare const blocks_widths: { render(props: Props<PaneTraits>): { mark(): void; update(pane: any): void } };
 declare const picture_column: { render(props: Props<FeatureTraits>): PictureColumn };
-declare const code_view: Part<CodeTraits>;
+declare const code_view: { render(props: Props<CodeTraits> & { kinds?: { label: string; kinds: string[] }[] }): () => void };
 
 /** A saved page: widgets/recorded.py writes it, recorded.js shows it. Bytes are {base64: text}. */
 interface Recording {
@@ -635,3 +635,73 @@ interface Recording {
   panes: Record<string, Record<string, Record<string, any>>>;
 }
 declare const explorer: Part<AppTraits>;
+
+// The design lab: traits of design_lab.py, filled by exploring/lab_shown.py.
+
+/** A range as a slider of two thumbs, from one of its stops to another. */
+interface LabRange {
+  key: string;
+  label: string;
+  stops: string[];
+  at: number[];
+  text: string;
+}
+
+interface LabNet {
+  space: number;
+  own: boolean;
+  macs: number;
+  error: number | null;
+  inside: boolean;
+  cells: string[];
+  label: string;
+}
+
+interface LabCurves {
+  budget: number[];
+  budget_text: string;
+  front: [number, number][];
+  edf: { name: string; steps: [number, number][] }[];
+  edf_words: string;
+}
+
+interface LabChosen {
+  number: number;
+  title: string;
+  space: string;
+  note: string;
+  turned: boolean;
+  trainable: boolean;
+  failed: string;
+  keys: Key[];
+  blocks: number[];
+  line: { first: number; slope: number } | null;
+  ghost: number[];
+  rows: { label: string; value: string }[];
+  trunk: string;
+  longer: string;
+}
+
+interface LabTraits {
+  status: string;
+  error: string;
+  busy: boolean;
+  progress: number;
+  steps: Partial<{ words: string[]; at: number; undo: string; redo: string }>;
+  code: string;
+  inside: string;
+  head: { name: string; facts: string; marks: { name: string; count: number }[]; totals: { value: string; label: string }[]; verdict: string };
+  controls: { spaces: { name: string; note: string; ranges: LabRange[] }[]; budget: LabRange; task: { what: string; value: string; options: Choice[] }[]; each: number };
+  counts: { waiting: number; words: string; refusals: string };
+  nets: LabNet[];
+  curves: LabCurves;
+  net: LabChosen;
+}
+
+declare const lab_head: Part<LabTraits>;
+declare const lab_ranges: Part<LabTraits>;
+declare const lab_scatter: Part<LabTraits>;
+declare const lab_edf: Part<LabTraits>;
+declare const lab_table: Part<LabTraits>;
+declare const lab_line: Part<LabTraits>;
+declare const lab_net: Part<LabTraits>;

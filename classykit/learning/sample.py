@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ def sample(
     params: tuple[float, float] | None = None,
     *,
     seed: int = 0,
+    refused: Counter[str] | None = None,
     progress: bool = True,
 ) -> list[dict[str, Any]]:
     """Draw ``n`` different networks of a space, each of which can be built and lies within the budget.
@@ -35,6 +37,8 @@ def sample(
         macs, params: (low, high) of the multiply-accumulates and parameters that `classykit.inspect` counts, of one
             input of the network's own size.
         seed: another seed, other networks; the first are the same for any ``n``. The random state is left as it is.
+        refused: counts, by their reason, the draws that were not taken: "no network" can be built of them, "out of the
+            budget", "drawn before".
         progress: show a bar when it takes longer than a second. Default True.
 
     Returns configs, as `classykit.build_model` takes them.
@@ -61,13 +65,15 @@ def sample(
     misses = 0
     with tqdm(total=n, unit="network", delay=1, leave=False, disable=not progress) as bar:
         while len(found) < n:
-            config, cfg = space.draw_and_read(random)
+            config, cfg = space.draw_and_read(random, refused)
             key = json.dumps(config, sort_keys=True)
             if key not in found and _fits(space, cfg, budget, seen):
                 found[key], misses = config, 0
                 bar.update()
                 continue
             misses += 1
+            if refused is not None:
+                refused["drawn before" if key in found else "out of the budget"] += 1
             if misses >= _MISSES:
                 raise ConfigError(_nothing_found(space, n, len(found), seen, budget))
     return list(found.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -80,8 +81,10 @@ class Space:
         """
         return self.draw_and_read(random)[0]
 
-    def draw_and_read(self, random: np.random.Generator) -> tuple[dict[str, Any], Any]:
-        """One valid config, and the same as the family's checked config."""
+    def draw_and_read(
+        self, random: np.random.Generator, refused: Counter[str] | None = None
+    ) -> tuple[dict[str, Any], Any]:
+        """One valid config, and the same as the family's checked config; draws that are none are counted."""
         error: ConfigError | None = None
         for _ in range(_TRIES):
             config = {**self._draw(self, random), **self.fixed}
@@ -89,6 +92,8 @@ class Space:
                 return {"name": self.name, **config}, read_config(self._kind, {**self._defaults, **config}, self.name)
             except ConfigError as problem:
                 error = problem
+                if refused is not None:
+                    refused["no network"] += 1
         raise ConfigError(f"None of {_TRIES:,} draws from {self!r} is a network that can be built. The last: {error}")
 
     def value(self, key: str, random: np.random.Generator, multiple: int = 1) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _STATIC = Path(__file__).parent / "static"
-SHARED = ("common.js", "pixels.js", "controls.js", "map_layout.js")
+SHARED = ("common.js", "pixels.js", "controls.js", "map_layout.js", "app.js")
 _EXPORT = "export default { render };"
 
 

@@ -17,8 +17,8 @@ function download(/** @type {string} */ name, /** @type {DataView} */ bytes) {
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
-/** @param {Props<CodeTraits>} props */
-function render({ model, el }) {
+/** @param {Props<CodeTraits> & { kinds?: { label: string, kinds: string[] }[] }} props */
+function render({ model, el, kinds = FILES }) {
   dress(el, "ck-code");
   const pre = h("pre", { class: "ck-code-text", tabindex: "0", role: "region", "aria-label": "Code" });
   const said = h("span", { class: "ck-soft ck-small", role: "status" });
@@ -50,8 +50,8 @@ function render({ model, el }) {
   });
 
   const open = h("button", { type: "button", class: "ck-button", text: "Save", "aria-expanded": "false" });
-  const files = FILES.map(({ label, kinds }) => {
-    const buttons = kinds.map((file) =>
+  const files = kinds.map(({ label, kinds: all }) => {
+    const buttons = all.map((file) =>
       h("button", { type: "button", class: "ck-button ck-file-kind", text: file.split(".")[1], "aria-label": `Save ${file}`,
         on: { click: () => send(model, { type: "save", file }) } }),
     );

@@ -78,7 +78,7 @@ function render({ model, el, tools, picture }) {
     const before = pane?.models.length ?? 0;
     pane = now;
     const together = Boolean(pane.stages);
-    if (pane.models.length > before) box.value = "";
+    if (before && pane.models.length > before) box.value = ""; // not what was typed while the tab was still opening
     hint.hidden = together;
     line.classList.toggle("ck-cmp-empty", !together);
     body.hidden = !together;

@@ -3,30 +3,6 @@
 
 const LATE = 150; // milliseconds, after which what is under way can be cancelled
 
-/**
- * Takes back what was done last, or does it again; says what that is.
- * @param {Model<BarTraits>} model
- * @param {"undo" | "redo"} what
- */
-function step(model, what) {
-  const path = what === "undo" ? "M3 6h6.5a3.5 3.5 0 0 1 0 7H6M3 6l3-3M3 6l3 3" : "M13 6H6.500a3.500 3.500 0 0 0 0 7H10M13 6l-3-3M13 6l-3 3";
-  const sign = s("path", { d: path, fill: "none", stroke: "currentColor", "stroke-width": "1.5" });
-  const node = h("button", { type: "button", class: "ck-icon" }, s("svg", { viewBox: "0 0 16 16", width: 14, height: 14, "aria-hidden": "true" }, sign));
-  node.addEventListener("click", () => {
-    if (model.get("steps")?.[what]) send(model, { type: what });
-  });
-  return {
-    node,
-    update() {
-      const words = model.get("steps")?.[what] ?? "";
-      const name = what === "undo" ? "Undo" : "Redo";
-      put(node, "aria-label", words ? `${name}: ${words}` : name);
-      put(node, "title", words ? `${name}: ${words}` : null);
-      put(node, "aria-disabled", words ? null : "true");
-    },
-  };
-}
-
 /** @param {Props<BarTraits>} props */
 function render({ model, el }) {
   dress(el, "ck-model-bar");
