@@ -7,5 +7,7 @@ import os
 
 os.environ.pop("COLUMNS", None)
 os.environ["CLASSYKIT_PROGRESS"] = "off"
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core: a kernel's second thread would only wait for one
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 collect_ignore_glob = ["teacher/*"]

@@ -30,7 +30,7 @@ def effective_field_map(found: EffectiveField) -> Figure:
     # the root: weak influence far from the middle is most of the story
     axes.imshow(found.map.sqrt().numpy(), cmap=ramp, interpolation="nearest")
     bare(axes)
-    axes.add_patch(Rectangle((-0.5, -0.5), width, height, fill=False, edgecolor=INK, linewidth=0.6))
+    axes.add_patch(Rectangle((-0.5, -0.5), width, height, fill=False, edgecolor=INK, linewidth=0.6, clip_on=False))
     along = [found.map.sum(axis) for axis in (1, 0)]
     middle = [float((line * line.new_tensor(range(len(line)))).sum()) for line in along]
     axes.add_patch(Ellipse(

@@ -6,12 +6,13 @@ import html
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classykit.errors import warn
+from classykit.errors import UnknownNameError, quoted, warn
 from classykit.finding import Finding
 from classykit.tables import Cell, Column, Line, Table, framed
 from classykit.teaching.exercises import Exercise, Exercises, find
@@ -98,7 +99,7 @@ def check(exercise: str, answer: Any, *, folder: str | Path | None = None) -> Ch
 
 
 class ProgressReport(Finding):
-    """What was done of the exercises so far."""
+    """What was done of the exercises so far: an exercise a line where they are of one lesson, else a lesson a line."""
 
     def __init__(self, exercises: dict[str, Exercise], done: dict[str, bool]):
         self.exercises, self.done = exercises, done
@@ -107,26 +108,51 @@ class ProgressReport(Finding):
         return f"{sum(self.done.values())} of {len(self.exercises)} exercises are done"
 
     def table(self) -> Table:
-        said = {True: "right", False: "tried"}
-        lines = [
-            Line([Cell(id), Cell(said.get(self.done[id], "") if id in self.done else "")]) for id in self.exercises
-        ]
-        return Table([Column("exercise"), Column("")], lines)
+        said = {True: "right", False: "tried", None: ""}
+        lessons = _by_lesson(self.exercises)
+        if len(lessons) == 1:
+            lines = [Line([Cell(id), Cell(said[self.done.get(id)])]) for id in self.exercises]
+            return Table([Column("exercise"), Column("")], lines)
+        lines = []
+        for lesson, ids in lessons.items():
+            right = sum(self.done.get(id, False) for id in ids)
+            tried = ", ".join(id for id in ids if self.done.get(id) is False)
+            lines.append(Line([Cell(lesson), Cell(f"{right} of {len(ids)}"), Cell(tried)]))
+        return Table([Column("lesson"), Column("right"), Column("tried")], lines)
 
 
-def progress(folder: str | Path | None = None) -> ProgressReport:
-    """Which exercises are done; ``folder`` and what is raised are those of `check`.
+def progress(lesson: str = "", *, folder: str | Path | None = None) -> ProgressReport:
+    """Which exercises are done.
+
+    Args:
+        lesson: what its exercises begin with, such as "2" for "2.1" and "2.2". Default: all lessons, a line each.
+        folder: as that of `check`.
+
+    Raises UnknownNameError for a lesson that has no exercises, StateError where there is no file of them.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = Exercises([Exercise.of("2.1", 43)]).save(folder)
-    ...     print(progress(folder).heading())
+    ...     _ = Exercises([Exercise.of("2.1", 43), Exercise.of("3.1", 7)]).save(folder)
+    ...     print(progress("2", folder=folder).heading())
     0 of 1 exercises are done
     """
     path = find(folder)
     kept = _Progress(path.parent).read()
     exercises = dict(Exercises.load(path))
+    if lesson != "":
+        lessons = _by_lesson(exercises)
+        if str(lesson) not in lessons:
+            raise UnknownNameError(f"There is no lesson {quoted(lesson)}. There are: {', '.join(lessons)}.")
+        exercises = {id: exercises[id] for id in lessons[str(lesson)]}
     return ProgressReport(exercises, {id: bool(of.get("right")) for id, of in kept.items() if id in exercises})
+
+
+def _by_lesson(ids: Iterable[str]) -> dict[str, list[str]]:
+    """{what stands before the last dot: the exercises}."""
+    lessons: dict[str, list[str]] = {}
+    for id in ids:
+        lessons.setdefault(id.rpartition(".")[0] or id, []).append(id)
+    return lessons
 
 
 class _Progress:

@@ -49,6 +49,20 @@ def test_progress_survives_and_right_stays_right(lesson):
     assert "right" in str(report) and "<table" in report._repr_html_()
 
 
+def test_progress_of_one_lesson_and_of_all(lesson):
+    asked = {id: Exercise.of(id, 1) for id in ("2.1", "2.2", "10.1")}
+    Exercises(list(asked.values())).save(lesson)
+    ck.check("2.1", 1)
+    ck.check("2.2", 0)
+    rows = [line.split() for line in str(ck.progress()).splitlines()]
+    assert ["2", "1", "of", "2", "2.2"] in rows and ["10", "0", "of", "1"] in rows
+    one = ck.progress("2")
+    assert one.heading() == "1 of 2 exercises are done" and list(one.exercises) == ["2.1", "2.2"]
+    assert ["2.2", "tried"] in [line.split() for line in str(one).splitlines()]
+    with pytest.raises(ck.errors.UnknownNameError, match=r"no lesson '1'. There are: 2, 10\."):
+        ck.progress("1")
+
+
 @pytest.mark.parametrize("text", ["", "no json", "[]", '{"2.1": 3}', '{"2.1": {"wrong": "a"}}'])
 def test_a_damaged_file_begins_anew(lesson, text):
     (lesson / PROGRESS).write_text(text)
