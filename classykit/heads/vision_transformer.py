@@ -24,7 +24,7 @@ class VisionTransformerHeadConfig(InPlaneConfig):
 
 @register_head("vision_transformer_head")
 class VisionTransformerHead(ClassyHead):
-    """[L2 normalisation,] [linear, tanh,] linear (Dosovitskiy et al., 2020, arXiv 2010.11929).
+    """Linear, at wish after L2 normalisation and a hidden tanh layer (Dosovitskiy et al., 2020, arXiv 2010.11929).
 
     Takes a vector (N, C), gives logits (N, num_classes), or the vector itself when ``num_classes`` is
     None. The classifier starts at zero, as in the paper: an untrained head says 0 for every class.
