@@ -173,6 +173,19 @@ class TestTraits:
         app._refresh()
         assert sent == [], "what has not changed is not sent again"
 
+    @pytest.mark.parametrize("tab", ["features", "why", "layers", "information", "compare", "blocks"])
+    def test_so_it_does_on_every_tab(self, tab, monkeypatch):
+        app = ck.explore("efficientnet_lite0", image="chelsea")
+        app.tab = tab
+        assert app.pane["tab"] == tab
+        sent = []
+        monkeypatch.setattr(comm.DummyComm, "publish_msg", lambda *_, data=None, **__: sent.append(json.dumps(data)))
+        for block in (*app._scene.block_names[:-1:4], "block4-1"):
+            sent.clear()
+            send(app, type="select", block=block)
+            assert app.panel_state["name"] == block
+            assert 0 < len("".join(sent)) < 4000, block
+
 
 class TestLeaving:
     def run(self, code):

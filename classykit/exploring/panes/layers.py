@@ -235,12 +235,14 @@ class LayersPane(Pane):
                 "name": part.name,
                 "type": part.type,
                 "output": shape_text(part.output_shape),
-                "params": formats.count(part.params) if part.params else "–",
-                "macs": formats.count(part.macs) if part.macs else "–",
-                "sign": "sum" if part.adds else "macs" if part.macs else "none",
             }
+            if part.params:
+                row["params"] = formats.count(part.params)
             if part.macs:
-                row |= {"share": round(part.macs / macs, 4), "percent": formats.percent(part.macs / macs)}
+                row |= {"macs": formats.count(part.macs), "share": round(part.macs / macs, 4),
+                        "percent": formats.percent(part.macs / macs)}  # fmt: skip
+            if part.adds:
+                row["adds"] = True
             if part.parts:
                 row["opens"] = True
             if part.takes and list(part.takes) != [i - 1]:
@@ -368,14 +370,14 @@ def _short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def _largest(one: Arithmetic, first: int) -> list[dict[str, Any]]:
-    """Six products in rows; ``first`` is the channel of the input that the window begins with."""
+def _largest(one: Arithmetic, first: int) -> list[tuple[str, float, float, float]]:
+    """Six products as (where, window, kernel, product); ``first`` is the input channel that the window begins with."""
     rows = []
     for cell, *values in one.largest():
         place = f" ({', '.join(map(str, cell[1:]))})" if math.prod(one.window.shape[1:]) > 1 else ""
         window, kernel, product = map(_short, values)
         where = f"channel {first + cell[0]}{place}" if one.at else f"input {cell[0]}"
-        rows.append({"where": where, "window": window, "kernel": kernel, "product": product})
+        rows.append((where, window, kernel, product))
     return rows
 
 

@@ -178,13 +178,13 @@ function render({ model, el }) {
 
   function products() {
     const colour = brush(el);
-    const most = largest(one.largest.map((/** @type {any} */ row) => row.product));
+    const most = largest(one.largest.map((/** @type {any} */ [, , , product]) => product));
     const cell = (/** @type {number} */ value) => h("td", { text: figure(value) });
-    const rows = one.largest.map((/** @type {any} */ row) => {
-      const last = cell(row.product);
-      const { fill, text } = colour(row.product, most);
+    const rows = one.largest.map((/** @type {any} */ [where, window, kernel, product]) => {
+      const last = cell(product);
+      const { fill, text } = colour(product, most);
       Object.assign(last.style, { background: fill, color: text });
-      return h("tr", {}, h("th", { scope: "row", text: row.where }), cell(row.window), h("td", { "aria-hidden": "true", text: "×" }), cell(row.kernel), h("td", { "aria-hidden": "true", text: "=" }), last);
+      return h("tr", {}, h("th", { scope: "row", text: where }), cell(window), h("td", { "aria-hidden": "true", text: "×" }), cell(kernel), h("td", { "aria-hidden": "true", text: "=" }), last);
     });
     const { others } = one;
     const count = others?.count === 1 ? "and one other" : `and ${others?.count} others`;

@@ -5,7 +5,7 @@ const LANE = 7; // pixels between two skips
 const AXIS = 13; // and from the last of them to the edge
 const LANES = 5; // more stand on one another
 
-/** @typedef {{ name: string, type: string, output: string, params: string, macs: string, sign: string, share?: number,
+/** @typedef {{ name: string, type: string, output: string, params?: string, macs?: string, adds?: boolean, share?: number,
  *   percent?: string, opens?: boolean, takes?: number[] }} LayerRow without MACs no share; takes: not the one before */
 /** @typedef {{ from: number, ends: Set<number>, last: number, lane: number }} Skip */
 
@@ -117,8 +117,8 @@ function render({ model, el, tools }) {
     const next = rows[index + 1];
     if (!next || sources(next, index + 1).includes(index)) lines.push(line("below", axis));
     if (row) {
-      const node = line(`node ck-flow-${row.sign}`, axis);
-      if (row.sign === "macs") node.style.setProperty("--ck-share", percent(row.share ?? 0));
+      const node = line(`node ck-flow-${row.adds ? "sum" : row.macs ? "macs" : "none"}`, axis);
+      if (row.macs && !row.adds) node.style.setProperty("--ck-share", percent(row.share ?? 0));
       lines.push(node);
     }
     cell.replaceChildren(...lines);
@@ -139,7 +139,7 @@ function render({ model, el, tools }) {
         index = i;
         say(name, now.opens ? `${now.name} ›` : now.name);
         put(name, "aria-label", now.opens ? `${now.name}, open its layers` : null);
-        [now.type, now.output, now.params, now.macs].forEach((text, c) => say(cells[c], text));
+        [now.type, now.output, now.params ?? "–", now.macs ?? "–"].forEach((text, c) => say(cells[c], text));
         say(figures, now.percent ?? "");
         share.node.hidden = !now.share;
         share.update(now.share ?? 0);

@@ -73,9 +73,10 @@ class TestLayers:
             "expand_conv", "bn0", "act", "depthwise_conv", "bn1", "act", "project_conv", "bn2", "add"]  # fmt: skip
         assert rows[3] == {
             "name": "depthwise_conv", "type": "conv 3×3, a channel each", "output": "144×56×56", "params": "1.30 k",
-            "macs": "4.06 M", "share": pytest.approx(0.158, abs=1e-3), "percent": "16 %", "sign": "macs",
+            "macs": "4.06 M", "share": pytest.approx(0.158, abs=1e-3), "percent": "16 %",
         }  # fmt: skip
-        assert (rows[8]["sign"], rows[8]["takes"], rows[1]["sign"], rows[1]["macs"]) == ("sum", [-1, 7], "none", "–")
+        assert (rows[8]["adds"], rows[8]["takes"]) == (True, [-1, 7])
+        assert "macs" not in rows[1] and "params" not in rows[2], "what is none is left out"
         assert sum(row.get("share", 0) for row in rows) == pytest.approx(1, abs=1e-3)
         assert (state["crumbs"], state["count"], state["chosen"]) == (["block1-1"], "9 layers", 3)
         assert len(json.dumps(state)) < 3000
@@ -159,10 +160,10 @@ class TestOneValue:
         act(efficientnet, "layers_choose", index=6)
         one = one_of(efficientnet)
         assert one["grid"] is None and len(one["largest"]) == 6 and one["others"]["count"] == 138
-        shown = [row["product"] for row in one["largest"]]
+        shown = [product for *_, product in one["largest"]]
         assert [abs(p) for p in shown] == sorted(map(abs, shown), reverse=True)
         assert sum(shown) + one["others"]["sum"] + one["bias"] == pytest.approx(one["sum"], abs=1e-2)
-        assert one["input"]["channel"] == int(one["largest"][0]["where"].split()[1])
+        assert one["input"]["channel"] == int(one["largest"][0][0].split()[1])
 
     def test_the_value_is_the_run_s_own(self, efficientnet):
         at(efficientnet, "block1-1")
