@@ -69,7 +69,7 @@ def sole_writer(folder: Path, lock: Path) -> Iterator[None]:
     A process that is killed lets go. On a disk that knows no locks, as some network's, nobody is kept out. A folder
     that is made here, and in which nothing but the lock is left, goes again.
     """
-    made = [where for where in (lock.parent, folder) if not where.exists()]
+    made = [where for where in dict.fromkeys((lock.parent, folder)) if not where.exists()]
     with explained(folder, "make the folder"):
         lock.parent.mkdir(parents=True, exist_ok=True)
     with explained(folder, "write"):
