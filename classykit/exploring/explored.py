@@ -187,6 +187,8 @@ class Explored:
         """What the weights were trained on; None for random weights."""
         if self.adopted is not None:
             return self._described.weights
+        if self.live is not None and self.packaged:
+            return self.live.weights
         return (
             packaged_weights()[self.config["name"]].trained_on
             if self.packaged and is_available(self.config["name"])

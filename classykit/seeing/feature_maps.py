@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from classykit.errors import ConfigError, ShapeError, quoted
@@ -50,7 +51,11 @@ class FeatureMaps:
     def to_unit(self) -> torch.Tensor:
         """The maps between 0 and 1, (M, T, H, W): 0 and 1 are each map's ``limits``."""
         low, high = self.limits[:, 0, None, None, None], self.limits[:, 1, None, None, None]
-        return ((self.over_time - low) / (high - low).clamp_min(1e-12)).clamp_(0, 1).nan_to_num_(0.0)
+        unit = (self.over_time - low).numpy()  # NumPy wakes no second thread for so little
+        unit /= (high - low).clamp_min(1e-12).numpy()
+        unit.clip(0, 1, out=unit)
+        unit[np.isnan(unit)] = 0
+        return torch.from_numpy(unit)
 
 
 def feature_maps(
@@ -87,7 +92,7 @@ def feature_maps(
     if frame is not None and (type(frame) is not int or frame < 0):
         raise ConfigError(f"frame is a whole number from 0, or None for the middle one, not {quoted(frame)}.")
     all_maps, kind, total = _as_maps(features.detach(), known)
-    finite = all_maps.nan_to_num(0.0, 0.0, 0.0)
+    finite = all_maps if all_maps.sum().isfinite() else all_maps.nan_to_num(0.0, 0.0, 0.0)
     ranking = _ranking(finite, order)
     chosen = ranking[start : None if count is None else start + count]
     maps = all_maps[chosen].float().cpu()

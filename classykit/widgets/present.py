@@ -397,8 +397,9 @@ def features(scene: Scene, maps: FeatureMaps) -> tuple[dict[str, Any], bytes]:
             for channel, (low, high) in zip(maps.channels, maps.limits.tolist(), strict=True)
         ],
     }
-    pixels = (maps.to_unit() * 65535).round().numpy().astype("<u2").tobytes()
-    return state, pixels
+    unit = maps.to_unit().numpy()
+    unit *= 65535
+    return state, unit.round(out=unit).astype("<u2").tobytes()
 
 
 def orders(scene: Scene, maps: FeatureMaps) -> list[dict[str, str]]:

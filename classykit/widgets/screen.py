@@ -220,7 +220,7 @@ class Screen(anywidget.AnyWidget):
             on_map = subject, scene.inspection, scene.profile, scene.knows, tuple(scene.ablated)
             self.map_state, self.selected = self._once(present.block_map, scene, of=on_map), scene.block
             self.panel_state, self.code, self.steps = present.panel(scene), self.to_code(), present.steps(self._history)
-            self.design = present.design(scene, self._refused)
+            self.design = self._once(present.design, scene, self._refused, of=(subject, (repr(self._refused),)))
             if pane.pictured:
                 self.view_state, self.pixels = present.view(scene, seen=pane is self._features)
             ran = subject, scene.last, scene.given, scene.labels, scene.image, scene.uploaded, scene.clip

@@ -171,6 +171,9 @@ function render({ model, el, tools, picture }) {
     };
   }
 
+  /** @type {ImageData | null} */
+  let image = null; // one for all maps of a size
+
   /** @type {(canvas: HTMLCanvasElement, index: number) => void} */
   function paint(canvas, index) {
     const context = canvas.getContext("2d", { willReadFrequently: true }); // a layer of its own would cost more
@@ -178,12 +181,13 @@ function render({ model, el, tools, picture }) {
     const { width, height, values } = drawn.features;
     if (canvas.width !== width) canvas.width = width;
     if (canvas.height !== height) canvas.height = height;
-    const image = context.createImageData(width, height);
+    if (image?.width !== width || image.height !== height) image = context.createImageData(width, height);
     const out = new Uint32Array(image.data.buffer);
     const from = startOf(drawn.features, index);
     const end = isVector() ? values : out.length;
     const colours = coloursOf(drawn.features.maps[index]);
     for (let i = 0; i < end; i++) out[i] = colours[drawn.numbers[from + i] >> 8];
+    out.fill(0, end);
     context.putImageData(image, 0, 0);
     canvas.style.aspectRatio = `${width} / ${height}`;
     // Small maps show their cells; large ones are drawn smaller than they are, where leaving cells out would flicker.
