@@ -122,6 +122,8 @@ class Lab:
             return str(notebook)
         source = REPOSITORY / notebook
         shutil.copy(source, self.root / source.name)
+        if (exercises := source.with_name("exercises.json")).is_file():  # a lesson's answers lie beside it
+            shutil.copy(exercises, self.root / exercises.name)
         return source.name
 
     def stop_kernels(self) -> None:
