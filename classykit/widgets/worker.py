@@ -20,6 +20,7 @@ Act = Callable[[], Any]
 SOON = 0.1  # seconds within which most is done, and that a message waits for
 IDLE = 60.0  # seconds after which a thread with nothing to do ends
 DELIVERED = 0.2  # seconds that an exception may take to reach a thread that waits for it
+ALONE = 0.05  # seconds that a thread has for itself to raise something in another
 LEAVING = 2.0  # seconds that work which was told to stop has to do so when Python ends
 
 _LOCKING = ("importlib._bootstrap>", "threading.py", "queue.py")
@@ -169,8 +170,10 @@ def _raise_in(thread: threading.Thread, error: type[BaseException]) -> None:
     until = time.monotonic() + DELIVERED
     interval = sys.getswitchinterval()
     while True:
-        sys.setswitchinterval(1e3)  # nothing else runs between the look and the word
         try:
+            # Nothing else runs between the look and the word. No longer: a thread that begins to wait for its turn just
+            # then waits so long, and for ever beside one that never pauses.
+            sys.setswitchinterval(ALONE)
             frame = sys._current_frames().get(thread.ident or 0)
             where = "" if frame is None else frame.f_code.co_filename
             if not where.endswith(_LOCKING) or time.monotonic() > until:
