@@ -369,4 +369,5 @@ def _middle(spaces: Sequence[Space]) -> tuple[float, float]:
 
 
 def percent(error: float | None) -> str:
+    """An error as it is written; that of a network which is not trained is unknown."""
     return "unknown" if error is None else formats.percent(error)
