@@ -595,6 +595,9 @@ declare const unit_view: {
     focus(): void;
   };
 };
+// Maps of a size in their own pixels; `color` fills in one's.
+interface MapSheet { width: number; height: number; count: number; color(index: number, out: Uint32Array): void }
+declare const map_sheet: { render(props: { grid: HTMLElement; cells: () => HTMLElement[] }): { node: HTMLElement; show(maps: MapSheet): void; close(): void } };
 declare const vector_values: { render(props: { el: HTMLElement }): { show(drawn: DrawnMaps | null): void } };
 declare const why_view: ViewPart<PaneTraits>;
 declare const why_classes: { render(props: Props<PaneTraits>): { update(pane: any): void; stop(): void } };

@@ -44,8 +44,8 @@ from classykit.widgets.worker import Worker
 _PARTS = (
     "picker", "budget", "model_bar", "map_drawing", "map_card", "map_overview", "map_search", "map_hand", "block_map",
     "heads_panel", "block_panel", "design_panel",
-    "picture_column", "unit_map", "unit_patches", "unit_without", "unit_view", "vector_values", "feature_grid",
-    "why_classes", "why_maps", "why_view",
+    "picture_column", "unit_map", "unit_patches", "unit_without", "unit_view", "vector_values", "map_sheet",
+    "feature_grid", "why_classes", "why_maps", "why_view",
     "attention_stage", "attention_grid", "attention_tokens", "attention_distance", "attention_view",
     "layers_one", "layers_view", "information_chart", "information_view",
     "compare_map", "compare_totals", "compare_grids", "compare_view",

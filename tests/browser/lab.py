@@ -200,9 +200,14 @@ def check(page) -> None:
     assert page.outside == [], "\n".join(page.outside)
 
 
-# How many different colours a canvas shows: a blank or half-drawn map has few.
-COLOURS = """canvas => {
-    const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+# How many different colours a canvas shows, or the one that lies over a map's cell there: a blank or half-drawn map has
+# few.
+COLOURS = """node => {
+    const canvas = node.matches('canvas') ? node : node.closest('.ck-grid').querySelector('canvas');
+    const [all, own] = [canvas.getBoundingClientRect(), node.getBoundingClientRect()];
+    const scale = canvas.width / all.width;
+    const box = [own.x - all.x, own.y - all.y, own.width, own.height].map((n) => Math.round(n * scale));
+    const d = canvas.getContext('2d').getImageData(...box).data;
     const seen = new Set();
     for (let i = 0; i < d.length; i += 4) seen.add((d[i] << 16) | (d[i + 1] << 8) | d[i + 2]);
     return seen.size;

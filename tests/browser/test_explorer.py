@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 NOTEBOOK = "notebooks/01_explore.ipynb"
 
 DRAWN = "canvas => canvas.toDataURL()"
+MAP = re.compile(r"^channel \d+$")
 
 
 def block(app, name):
@@ -59,9 +60,9 @@ def test_a_person_s_first_five_minutes(front, request, shots):
     block(app, "block3-1").click()
     expect(app.get_by_role("heading", name="block3-1").first).to_be_visible()
     expect(app).to_contain_text("83.2 k")
-    first = app.locator("canvas").first
-    expect(app.locator("canvas:visible")).to_have_count(24)
-    expect(first).to_have_attribute("width", "14")
+    first = app.get_by_role("img", name=MAP).first
+    expect(app.get_by_role("img", name=MAP)).to_have_count(24)
+    expect(app).to_contain_text("14 × 14 · ")
     assert first.evaluate(COLOURS) > 30
     assert ask(b="app.selected_block") == {"b": "block3-1"}
 
@@ -128,7 +129,7 @@ def test_a_person_s_first_five_minutes(front, request, shots):
     expect(app).to_contain_text("untrained")
     assert ask(d="next(app.model.parameters()).device.type") == {"d": "meta"}
     app.get_by_role("button", name="Run", exact=True).click()
-    expect(app.locator("canvas").first).to_be_visible()
+    expect(app.get_by_role("img", name=MAP).first).to_be_visible()
     assert ask(d="next(app.model.parameters()).device.type") == {"d": "cpu"}
 
     # its keys: turned by typing and by a slider, refused with what would work, put back, taken back
@@ -167,7 +168,7 @@ def test_a_clip_over_time(in_jupyterlab, shots):
     expect(app.get_by_role("status").first).to_contain_text("ran in")
     slider = app.get_by_role("slider", name="Frame")
     clip = app.get_by_role("img", name="the clip")
-    first = app.locator("canvas").first
+    first, sheet = app.get_by_role("img", name=MAP).first, app.locator("canvas.ck-map-sheet")
 
     # a video model gets a clip by itself; another one is chosen, and the model run, which takes a moment
     expect(app.get_by_label("Picture", exact=True)).to_be_visible()
@@ -182,7 +183,7 @@ def test_a_clip_over_time(in_jupyterlab, shots):
     expect(app.get_by_role("button", name="Running…")).to_be_visible()
     expect(app.get_by_role("button", name="Run", exact=True)).to_be_visible()
     expect(app.get_by_role("status").first).to_contain_text("r3d_18 ran in")
-    expect(app.locator("canvas:visible")).to_have_count(24)
+    expect(app.get_by_role("img", name=MAP)).to_have_count(24)
 
     # of 16 frames the last block makes 2 time steps: the frame moves with each key, the maps with each step
     block(app, "pathway0-stage4-block1").click()
@@ -194,16 +195,16 @@ def test_a_clip_over_time(in_jupyterlab, shots):
         page.keyboard.press(key)
         where = f"frame {frame} of 16, step {step} of 2 · frames {'1–8' if step == 1 else '9–16'}"
         expect(slider).to_have_attribute("aria-valuetext", where)
-        seen[frame] = clip.get_attribute("src"), first.evaluate(DRAWN)
+        seen[frame] = clip.get_attribute("src"), sheet.evaluate(DRAWN)
     assert len({source for source, _ in seen.values()}) == 4
     assert seen[1][1] == seen[2][1] != seen[9][1] == seen[16][1]
     assert ask(f="app.frame", seen="app.frames[0]") == {"f": 0, "seen": seen[1][0]}
 
-    # what is drawn is what the model gave at that time
-    for key, step in (("Home", 0), ("End", 1)):
+    # what is drawn is what the model gave at that time: in the grid, and in the unit that Enter opens there
+    for key, step, map_ in (("Home", 0, first), ("End", 1, app.locator(".ck-unit-map"))):
         slider.focus()
         page.keyboard.press(key)
-        first.focus()
+        map_.focus()
         page.keyboard.press("Enter")
         said, seen_by_it = app.get_by_text(re.compile(r"^channel \d+ at")).inner_text().split("\n")
         assert seen_by_it == "the square is what this unit sees"
@@ -215,8 +216,8 @@ def test_a_clip_over_time(in_jupyterlab, shots):
     # a block with as many steps as frames, played and paused: the kernel knows where it stopped
     block(app, "stem-path0").click()
     expect(slider).to_have_attribute("aria-valuetext", "frame 16 of 16, step 16 of 16 · frame 16")
-    expect(first).to_have_attribute("width", "56")
-    still = first.evaluate(DRAWN)
+    expect(app).to_contain_text("56 × 56 · ")
+    still = sheet.evaluate(DRAWN)
     app.get_by_role("button", name="Play").click()
     pause = app.get_by_role("button", name="Pause")
     expect(slider).not_to_have_value("15")
@@ -225,7 +226,7 @@ def test_a_clip_over_time(in_jupyterlab, shots):
     stopped = int(slider.input_value())
     expect(app.get_by_role("button", name="Play")).to_be_visible()
     assert ask(f="app.frame") == {"f": stopped} and stopped != 15
-    assert first.evaluate(DRAWN) != still and first.evaluate(COLOURS) > 30
+    assert sheet.evaluate(DRAWN) != still and first.evaluate(COLOURS) > 30
 
     # to a picture model and back: each has its own input
     choose(app, "efficientnet_lite0")
@@ -245,7 +246,8 @@ def test_it_is_alive_in_voila(lab, page, shots):
     expect(app.get_by_role("status").first).to_contain_text("ran in")
     block(app, "block3-1").click()
     expect(app.get_by_role("heading", name="block3-1").first).to_be_visible()
-    expect(app.locator("canvas").first).to_have_attribute("width", "14")
+    expect(app).to_contain_text("14 × 14 · ")
+    assert app.get_by_role("img", name=MAP).last.evaluate(COLOURS) > 30
     page.screenshot(path=shots / "explorer-voila.png", full_page=True)
     page.problems.clear()  # of Voila's own, which wants its fonts from elsewhere
     page.outside.clear()
@@ -257,7 +259,8 @@ def test_it_is_alive_in_notebook_7(lab, page, shots):
     expect(app.get_by_role("status").first).to_contain_text("ran in")
     block(app, "block3-1").click()
     expect(app.get_by_role("heading", name="block3-1").first).to_be_visible()
-    expect(app.locator("canvas").first).to_have_attribute("width", "14")
+    expect(app).to_contain_text("14 × 14 · ")
+    assert app.get_by_role("img", name=MAP).last.evaluate(COLOURS) > 30
     assert kernel_eval(lab, kernel, b="app.selected_block") == {"b": "block3-1"}
     page.screenshot(path=shots / "explorer-notebook.png", full_page=True)
     # Notebook's own: two of its extensions ask for what only JupyterLab has

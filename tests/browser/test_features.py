@@ -3,6 +3,7 @@
 import io
 import re
 
+import lab
 import pytest
 from bare import until
 from lab import accessible
@@ -142,7 +143,7 @@ def test_sorted_by_a_class_in_signed_colours_and_with_names(opened, few_pictures
     tools.get_by_label("colours").select_option("signed")
     accessible(page)
     page.screenshot(path=shots / "features-light.png", full_page=True)
-    turned(page, maps.first, "dark")
+    turned(page, page.locator(".ck-map-sheet"), "dark")
     maps.nth(3).click()
     expect(page.get_by_text("4th of 112 by evidence for")).to_be_visible()
     turned(page, page.locator(".ck-unit-map"), "light")
@@ -159,6 +160,36 @@ def test_sorted_by_a_class_in_signed_colours_and_with_names(opened, few_pictures
     page.keyboard.press("ArrowRight")
     expect(page.get_by_text(re.compile("^goldfish · value"))).to_be_visible()
     accessible(page)
+
+
+def test_all_maps_lie_on_one_sheet_that_follows_its_cells(opened):
+    app = ck.explore("efficientnet_lite0")
+    app.selected_block = "block1-1"
+    page = opened(app, width=1180)
+    maps, sheet = page.get_by_role("img", name=MAPS), page.locator(".ck-map-sheet")
+
+    def look():
+        for cell in (maps.first, maps.last):
+            until(lambda cell=cell: cell.evaluate(lab.COLOURS) > 30, page)
+        # between the cells there is nothing, and their corners are round
+        box, (x, y) = maps.first.bounding_box(), (sheet.bounding_box()["x"], sheet.bounding_box()["y"])
+        alphas = sheet.evaluate(
+            "(node, all) => all.map(([x, y]) => node.getContext('2d').getImageData(x, y, 1, 1).data[3])",
+            [[box["x"] - x, box["y"] - y], [box["width"] + 3, 20], [box["width"] / 2, box["height"] / 2]],
+        )
+        assert alphas[0] < 128 and alphas[1:] == [0, 255]
+
+    look()
+    narrow = sheet.get_attribute("width")
+    page.set_viewport_size({"width": 1700, "height": 900})
+    page.wait_for_function("before => document.querySelector('.ck-map-sheet').width > before", arg=int(narrow))
+    look()
+    page.get_by_role("tab", name="Blocks").click()  # hidden, while another block is chosen, of smaller maps
+    page.get_by_role("option", name=re.compile("^block4-2,")).first.click()
+    until(lambda: app.selected_block == "block4-2", page)
+    page.get_by_role("tab", name="Features").click()
+    expect(page.get_by_role("tabpanel", name="Features")).to_contain_text("14 × 14 · ")
+    look()
 
 
 def test_pictures_of_every_kind(opened, shots):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from lab import accessible, check, watched_page
+from lab import COLOURS, accessible, check, watched_page
 from playwright.sync_api import expect
 
 import classykit as ck
@@ -23,14 +23,15 @@ def test_a_saved_page_shows_every_block(saved, browser, scheme, shots):
         blocks = page.get_by_role("listbox", name="Architecture")
         chosen = blocks.get_by_role("option", name=re.compile("^block1-1,"))
         expect(chosen).to_have_attribute("aria-selected", "true")
-        first = page.locator("canvas:visible").first
-        expect(first).to_have_attribute("width", "56")
+        features = page.get_by_role("tabpanel", name="Features")
+        expect(features).to_contain_text("56 × 56 · ")
         accessible(page)
 
         # another block by mouse, the next by keyboard
         blocks.get_by_role("option", name=re.compile("^block4-1,")).click()
         expect(page.get_by_role("heading", name="block4-1").first).to_be_visible()
-        expect(first).to_have_attribute("width", "14")
+        expect(features).to_contain_text("14 × 14 · ")
+        assert features.get_by_role("img", name=re.compile("^channel")).last.evaluate(COLOURS) > 30
         page.keyboard.press("ArrowRight")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="block4-2").first).to_be_visible()

@@ -81,8 +81,8 @@ function render({ model, el }) {
   function pick(/** @type {number} */ index) {
     const item = items()[index];
     if (!item.pile) {
-      select(item.blocks[0].name); // first: to focus lays the page out, and the kernel can answer meanwhile
-      return move(index);
+      select(item.blocks[0].name);
+      return queueMicrotask(() => move(index)); // to focus lays the page out: once all is marked, then once is enough
     }
     opened.add(item.blocks[0].run);
     keepInView(draw);

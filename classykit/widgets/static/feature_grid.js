@@ -41,6 +41,9 @@ function render({ model, el, tools, picture }) {
   const after = turn("›", "next channels", 1);
   const pager = h("span", { class: "ck-pager" }, before, range, after);
   const grid = h("div", { class: "ck-grid" });
+  const cells = () => /** @type {HTMLElement[]} */ ([...grid.querySelectorAll(".ck-map-image")]);
+  const sheet = map_sheet.render({ grid, cells });
+  grid.append(sheet.node);
   const place = h("div"); // of the unit that is open
   const largest = h("section");
   const best = vector_values.render({ el: largest });
@@ -56,7 +59,6 @@ function render({ model, el, tools, picture }) {
 
   const state = () => model.get("state") ?? {};
   const features = () => state().features ?? null;
-  const canvases = () => [...grid.querySelectorAll("canvas")];
 
   function target(/** @type {number} */ step) {
     const { offset, page_size, channels } = features() ?? { offset: 0, page_size: 24, channels: 0 };
@@ -115,13 +117,13 @@ function render({ model, el, tools, picture }) {
   }
 
   function createMap() {
-    const canvas = h("canvas", { role: "img", "aria-describedby": picture.readout.id });
+    const image = h("div", { class: "ck-map-image", role: "img", "aria-describedby": picture.readout.id });
     const label = h("span", { class: "ck-channel" });
     let index = 0;
     /** @type {(event: PointerEvent | MouseEvent) => [number, number]} */
     const under = (event) => {
       const { width, height } = drawn?.features ?? { width: 1, height: 1 };
-      const box = canvas.getBoundingClientRect();
+      const box = image.getBoundingClientRect();
       return [
         clamp(Math.floor(((event.clientX - box.left) / box.width) * width), 0, width - 1),
         clamp(Math.floor(((event.clientY - box.top) / box.height) * height), 0, height - 1),
@@ -138,18 +140,18 @@ function render({ model, el, tools, picture }) {
       refresh();
       unit.focus();
     };
-    canvas.addEventListener("pointermove", (event) => drawn && describe(index, ...under(event)));
-    canvas.addEventListener("pointerleave", rest);
-    canvas.addEventListener("click", (event) => drawn && choose(under(event)));
-    canvas.addEventListener("focus", () => drawn && canvas.matches(":focus-visible") && describe(index, ...strongest(drawn, index)));
-    canvas.addEventListener("blur", rest);
-    canvas.addEventListener("keydown", (event) => {
+    image.addEventListener("pointermove", (event) => drawn && describe(index, ...under(event)));
+    image.addEventListener("pointerleave", rest);
+    image.addEventListener("click", (event) => drawn && choose(under(event)));
+    image.addEventListener("focus", () => drawn && image.matches(":focus-visible") && describe(index, ...strongest(drawn, index)));
+    image.addEventListener("blur", rest);
+    image.addEventListener("keydown", (event) => {
       if (!drawn || (isVector() && within(event))) return;
       const columns = getComputedStyle(grid).gridTemplateColumns.split(" ").length;
       /** @type {Record<string, number>} */
       const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, Home: -Infinity, End: Infinity };
       if (event.key in steps) {
-        const all = canvases();
+        const all = cells();
         reach = clamp(index + steps[event.key], 0, all.length - 1);
         mark();
         all[reach].focus();
@@ -161,37 +163,28 @@ function render({ model, el, tools, picture }) {
       event.preventDefault();
     });
     return {
-      node: h("div", { class: "ck-map-cell" }, canvas, label),
+      node: h("div", { class: "ck-map-cell" }, image, label),
       update(/** @type {ShownMap} */ map, /** @type {number} */ i) {
         index = i;
-        put(canvas, "aria-label", isVector() ? `${drawn?.features.values} values` : `channel ${map.channel}`);
+        put(image, "aria-label", isVector() ? `${drawn?.features.values} values` : `channel ${map.channel}`);
         say(label, isVector() ? "" : map.channel);
-        paint(canvas, i);
+        if (drawn) image.style.aspectRatio = `${drawn.features.width} / ${drawn.features.height}`;
       },
     };
   }
 
-  /** @type {ImageData | null} */
-  let image = null; // one for all maps of a size
-
-  /** @type {(canvas: HTMLCanvasElement, index: number) => void} */
-  function paint(canvas, index) {
-    const context = canvas.getContext("2d", { willReadFrequently: true }); // a layer of its own would cost more
-    if (!drawn || !context) return;
-    const { width, height, values } = drawn.features;
-    if (canvas.width !== width) canvas.width = width;
-    if (canvas.height !== height) canvas.height = height;
-    if (image?.width !== width || image.height !== height) image = context.createImageData(width, height);
-    const out = new Uint32Array(image.data.buffer);
-    const from = startOf(drawn.features, index);
-    const end = isVector() ? values : out.length;
-    const colours = coloursOf(drawn.features.maps[index]);
-    for (let i = 0; i < end; i++) out[i] = colours[drawn.numbers[from + i] >> 8];
-    out.fill(0, end);
-    context.putImageData(image, 0, 0);
-    canvas.style.aspectRatio = `${width} / ${height}`;
-    // Small maps show their cells; large ones are drawn smaller than they are, where leaving cells out would flicker.
-    canvas.style.imageRendering = width > 80 ? "auto" : "pixelated";
+  function paint() {
+    if (!drawn) return;
+    const { numbers, features } = drawn;
+    const { maps, width, height, values } = features;
+    sheet.show({
+      width, height, count: maps.length,
+      color(index, out) {
+        const [from, colours] = [startOf(features, index), coloursOf(maps[index])];
+        const end = isVector() ? values : out.length;
+        for (let i = 0; i < end; i++) out[i] = colours[numbers[from + i] >> 8];
+      },
+    });
   }
 
   // What the numbers of a map are painted with, by their upper eight bits.
@@ -227,7 +220,7 @@ function render({ model, el, tools, picture }) {
     send(model, { type: "features_close" });
     refresh();
     const at = drawn?.features.maps.findIndex((map) => map.channel === channel) ?? -1;
-    canvases()[Math.max(0, at)]?.focus({ preventScroll: true });
+    cells()[Math.max(0, at)]?.focus({ preventScroll: true });
   }
 
   // To the channel before or after, in the order that they are sorted in.
@@ -242,10 +235,10 @@ function render({ model, el, tools, picture }) {
   }
 
   function mark() {
-    canvases().forEach((canvas, i) => {
+    cells().forEach((image, i) => {
       const on = chosen?.block === state().block && drawn?.features.maps[i].channel === chosen?.channel;
-      canvas.parentElement?.classList.toggle("ck-chosen", on);
-      put(canvas, "tabindex", i === reach ? "0" : "-1");
+      image.parentElement?.classList.toggle("ck-chosen", on);
+      put(image, "tabindex", i === reach ? "0" : "-1");
     });
   }
 
@@ -277,7 +270,8 @@ function render({ model, el, tools, picture }) {
       put(before, "aria-disabled", target(-1) === null ? "true" : null);
       put(after, "aria-disabled", target(1) === null ? "true" : null);
       reach = clamp(reach, 0, maps.length - 1);
-      follow(grid, maps, (_, place) => String(place), createMap); // a canvas is dear to make, and cheap to paint over
+      follow(grid, maps, (_, place) => String(place), createMap);
+      paint();
       mark();
     }
     best.show(drawn);
@@ -291,7 +285,7 @@ function render({ model, el, tools, picture }) {
   function show() {
     if (!drawn) return;
     if (place.firstChild) return refresh();
-    canvases().forEach(paint);
+    paint();
     if (pointed) describe(...pointed);
   }
 
@@ -318,6 +312,7 @@ function render({ model, el, tools, picture }) {
   listen();
   refresh();
   const stops = [
+    sheet.close,
     watch(model, ["pane"], () => (listen(), refresh())),
     onTheme(refresh), // signed colours are the page's
     watch(model, ["state", "pixels", "source", "busy", "picture"], refresh),
