@@ -656,13 +656,21 @@ interface LabNet {
   macs: number;
   error: number | null;
   inside: boolean;
+  x: number;
+  y: number | null;
+  shade: number | null;
   cells: string[];
   label: string;
 }
 
+interface LabAxis { label: string; unit: number; percent: boolean; band: number[] }
+
 interface LabCurves {
-  budget: number[];
   budget_text: string;
+  across: LabAxis;
+  up: LabAxis;
+  axes: { what: string; value: string; options: Choice[] }[];
+  shades: string;
   front: [number, number][];
   edf: { name: string; steps: [number, number][] }[];
   edf_words: string;
@@ -693,7 +701,7 @@ interface LabTraits {
   steps: Partial<{ words: string[]; at: number; undo: string; redo: string }>;
   code: string;
   inside: string;
-  head: { name: string; facts: string; marks: { name: string; count: number }[]; totals: { value: string; label: string }[]; verdict: string };
+  head: { name: string; spaces: Choice[]; facts: string; marks: { name: string; count: number }[]; totals: { value: string; label: string }[]; verdict: string };
   controls: { spaces: { name: string; note: string; ranges: LabRange[] }[]; budget: LabRange; task: { what: string; value: string; options: Choice[] }[]; each: number };
   counts: { waiting: number; words: string; refusals: string };
   nets: LabNet[];
@@ -703,7 +711,7 @@ interface LabTraits {
 
 declare const lab_head: Part<LabTraits>;
 declare const lab_ranges: Part<LabTraits>;
-declare const lab_scatter: Part<LabTraits>;
+declare const lab_scatter: { render(props: Props<LabTraits> & { tools: HTMLElement }): () => void };
 declare const lab_edf: Part<LabTraits>;
 declare const lab_table: Part<LabTraits>;
 declare const lab_line: Part<LabTraits>;

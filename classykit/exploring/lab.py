@@ -18,6 +18,7 @@ from classykit import formats
 from classykit.errors import ConfigError, StateError, quoted
 from classykit.exploring import lab_net, lab_says, lab_spaces
 from classykit.exploring.history import History
+from classykit.exploring.lab_axes import Axes
 from classykit.exploring.lab_net import Net, Task
 from classykit.learning.sample import sample
 from classykit.learning.short_training import train_briefly
@@ -63,7 +64,7 @@ class Lab:
         macs: the budget that is drawn within. Default: 2 to 6 million, or the middle half of what large spaces have.
         task: what they are taught.
 
-    Attributes: ``nets``, all that were drawn, ``chosen``, which of them is looked at, ``now``, what is set, ``jobs``,
+    Attributes: ``nets``, all that were drawn, ``now``, what is set, ``axes``, what the scatter shows, ``jobs``,
     [(number of a net, Task)] that wait to be trained.
 
     >>> lab = Lab("regnet")
@@ -73,10 +74,11 @@ class Lab:
 
     def __init__(self, spaces: Any = None, macs: tuple[float, float] | None = None, task: Task | None = None):
         first = tuple(lab_spaces.spaces_of(spaces))
-        self.first, self.names = first, lab_spaces.names_of(first)
+        self.first, self.names, self.title = first, lab_spaces.names_of(first), lab_spaces.title(first)
         self.nets: list[Net] = []
         self.drawn: list[Drawn] = []
         self.jobs: list[tuple[int, Task]] = []
+        self.axes = Axes()
         self.refused: dict[str, dict[str, Any]] = {}  # {key of the design: what was typed, why it is none, what works}
         budget = _budget(macs) if macs is not None else _middle(first)
         self.budget_stops = lab_spaces.budget_stops(budget)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from classykit.configs import read_config
@@ -53,6 +53,16 @@ class Net:
     errors: dict[Task, float] = field(default_factory=dict)
     failed: str = ""
     seconds: float = 0.0
+
+    @cached_property
+    def depth(self) -> int:
+        """Blocks in all."""
+        return len(widths(self.config)["blocks"])
+
+    @cached_property
+    def width(self) -> int:
+        """Channels of the last block."""
+        return int(widths(self.config)["blocks"][-1])
 
 
 def read(config: Mapping[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from classykit import formats
-from classykit.exploring import lab_net, lab_says, lab_spaces
+from classykit.exploring import lab_axes, lab_net, lab_says, lab_spaces
 from classykit.exploring.lab import CHOICES, EACH, LONGER, Lab, percent
 
 _WORDS = {
@@ -21,7 +21,7 @@ def head(lab: Lab) -> dict[str, Any]:
     inside = [n for n in errors if lab.is_inside(lab.nets[n])]
     best = percent(min(errors[n] for n in inside)) if inside else "–"
     return {
-        "name": " against ".join(lab.names),
+        "name": lab.title,
         "facts": f"digits, 3 × {lab.now.task.size}² · float32 · cpu · MACs of 3 × {lab_net.side(lab.nets[0].config)}²",
         "marks": [{"name": name, "count": sum(lab.nets[n].space == i for n in errors)}
                   for i, name in enumerate(lab.names)],
@@ -67,7 +67,8 @@ def counts(lab: Lab) -> dict[str, Any]:
 
 def nets(lab: Lab) -> list[dict[str, Any]]:
     """A row and a dot each."""
-    errors, found = lab.errors(), []
+    errors, found, axes = lab.errors(), [], lab.axes
+    shades, _ = lab_axes.shades(lab.nets, axes)
     for n, net in enumerate(lab.nets):
         error, space = errors.get(n), lab.names[net.space]
         longer = [(task.epochs, e) for task, e in net.errors.items() if task.epochs > lab.now.task.epochs]
@@ -75,6 +76,8 @@ def nets(lab: Lab) -> list[dict[str, Any]]:
         inside = lab.is_inside(net)
         found.append({
             "space": net.space, "own": net.own, "macs": net.macs, "error": error, "inside": inside,
+            "x": lab_axes.figure(net, axes.across), "shade": shades[n],
+            "y": error if axes.up == lab_axes.ERROR else lab_axes.figure(net, axes.up),
             "cells": [str(n + 1), f"{space}, by hand" if net.own else space, formats.count(net.macs),
                       formats.count(net.params), told, "in" if inside else "out",
                       f"{percent(max(longer)[1])} ({max(longer)[0]})" if longer else ""],
@@ -85,12 +88,17 @@ def nets(lab: Lab) -> list[dict[str, Any]]:
 
 
 def curves(lab: Lab) -> dict[str, Any]:
-    """The budget, the best so far, and the distribution of errors of each space."""
-    errors = lab.errors()
+    """The axes, the budget, the best so far, and the distribution of errors of each space."""
+    errors, axes = lab.errors(), lab.axes
+    known = [(lab_axes.figure(lab.nets[n], axes.across), error) for n, error in errors.items()]
     edfs = {name: lab_says.edf(values) for name, values in lab.by_space().items()}
     return {
-        "budget": list(lab.now.budget), "budget_text": f"the budget: {lab_spaces.budget_text(lab.now.budget)} MACs",
-        "front": lab_says.best_so_far([(lab.nets[n].macs, error) for n, error in errors.items()]),
+        "budget_text": f"the budget: {lab_spaces.budget_text(lab.now.budget)} MACs",
+        "across": lab_axes.axis(axes.across, lab.now.budget), "up": lab_axes.axis(axes.up, lab.now.budget),
+        "axes": [{"what": what, "value": getattr(axes, what), "options": [{"id": one, "label": one} for one in of]}
+                 for what, of in lab_axes.CHOICES.items()],
+        "shades": lab_axes.shades(lab.nets, axes)[1],
+        "front": lab_says.best_so_far(known) if axes.up == lab_axes.ERROR else [],
         "edf": [{"name": name, "steps": steps} for name, steps in edfs.items()],
         "edf_words": "Share of nets within the budget with an error below: " + "; ".join(
             f"{name}: half below {percent(steps[(len(steps) - 1) // 2][0])}" if steps else f"{name}: none yet"

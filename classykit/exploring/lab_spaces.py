@@ -59,6 +59,22 @@ def names_of(spaces: Sequence[Space]) -> list[str]:
     return [f"{name} {'AB'[i]}" for i, name in enumerate(names)] if len(set(names)) < len(names) else names
 
 
+def title(spaces: Sequence[Space]) -> str:
+    """What a lab over them is called; with spaces of a person's own that is said.
+
+    >>> title(spaces_of(None)), title([Space("regnet", depth=(2, 4), w_0=8, w_a=8.0, w_m=2.0, group_width=8)])
+    ('RegNet against AnyNet', 'RegNet, yours')
+    """
+    own = any(repr(space) != repr(_space(space.family)) for space in spaces)
+    return " against ".join(names_of(spaces)) + ", yours" * own
+
+
+def offered() -> dict[str, list[Space]]:
+    """The spaces that a lab can be opened over, by its title."""
+    found = [spaces_of(None), *([_space(name)] for name in FAMILIES)]
+    return {title(spaces): spaces for spaces in found}
+
+
 def source(space: Space) -> str:
     """The space as Python."""
     parts = [literal(space.family)]

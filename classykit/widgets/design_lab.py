@@ -13,8 +13,8 @@ import anywidget
 import torch
 import traitlets
 
-from classykit.errors import ClassyKitError, quoted
-from classykit.exploring import lab_shown
+from classykit.errors import ClassyKitError, ConfigError, quoted
+from classykit.exploring import lab_shown, lab_spaces
 from classykit.exploring.lab import EACH, Lab
 from classykit.widgets import bundle, lifetime, present
 from classykit.widgets.explorer import Explorer
@@ -32,8 +32,8 @@ class DesignLab(anywidget.AnyWidget):
     """The app over one or two design spaces; what is done in it can be done from Python, too.
 
     Attributes: ``lab``, all that is on the screen as a plain object (`classykit.exploring.lab.Lab`); ``explorer``, the
-    Explorer that is open within, or None. Verbs: `sample`, `train`, `stop`, `choose`, `turn`, `open_explorer`, `back`,
-    `undo`, `redo`, `to_code`.
+    Explorer that is open within, or None. Verbs: `sample`, `train`, `stop`, `choose`, `turn`, `see`, `open_explorer`,
+    `back`, `open_spaces`, `undo`, `redo`, `to_code`.
 
     >>> app = DesignLab("regnet")
     >>> app.turn("depth", 6)
@@ -52,11 +52,11 @@ class DesignLab(anywidget.AnyWidget):
     steps = traitlets.Dict(help="words of what was set, at: which holds, undo, redo").tag(sync=True)
     code = traitlets.Unicode(help="the same in Python").tag(sync=True)
     inside = traitlets.Unicode(help="id of the Explorer that is open within; empty for none").tag(sync=True)
-    head = traitlets.Dict(help="name, facts, totals, verdict").tag(sync=True)
+    head = traitlets.Dict(help="name, spaces to choose from, facts, totals, verdict").tag(sync=True)
     controls = traitlets.Dict(help="spaces with their ranges, budget, task").tag(sync=True)
     counts = traitlets.Dict(help="what is trained, what waits, what was refused").tag(sync=True)
     nets = traitlets.List(traitlets.Dict(), help="a row and a dot each").tag(sync=True)
-    curves = traitlets.Dict(help="budget, best so far, distributions of errors").tag(sync=True)
+    curves = traitlets.Dict(help="axes, budget, best so far, distributions of errors").tag(sync=True)
     net = traitlets.Dict(help="the chosen one: what it is, keys, widths").tag(sync=True)
 
     def __init__(self, spaces: Any = None, *, macs: Any = None, size: int = 16, epochs: int = 2, seed: int = 0):
@@ -69,6 +69,7 @@ class DesignLab(anywidget.AnyWidget):
         for what, value in (("size", size), ("epochs", epochs), ("seed", seed)):
             if value != getattr(self.lab.now.task, what):
                 self.lab.set_task(what, value)
+        self._labs = {self.lab.title: self.lab}
         super().__init__()
         self._acts: dict[str, tuple[dict[str, type], Callable[[dict[str, Any]], Any]]] = {
             "range": ({"space": int, "key": str, "low": int, "high": int, "done": bool},
@@ -83,6 +84,8 @@ class DesignLab(anywidget.AnyWidget):
             "key": ({"key": str, "done": bool}, self._turn_typed),
             "reset": ({"keys": list}, lambda m: self.lab.reset(*map(str, m["keys"][:1]))),
             "own": ({}, lambda m: self.train_design()),
+            "see": ({"what": str, "value": str}, lambda m: self.see(**{m["what"]: m["value"]})),
+            "open": ({"spaces": str}, lambda m: self.open_spaces(m["spaces"])),
             "explore": ({}, lambda m: self.open_explorer()),
             "back": ({}, lambda m: self.back()),
             "undo": ({}, lambda m: self.undo()),
@@ -161,6 +164,33 @@ class DesignLab(anywidget.AnyWidget):
                 self.lab.turn(key, value)
             finally:
                 self._refresh()
+
+    def see(self, **axes: str) -> None:
+        """What the scatter shows: ``across`` "MACs", "parameters", "depth" or "width", ``up`` "error", "MACs" or
+        "parameters", ``colour`` "space", "depth", "width" or "parameters". ConfigError for others."""
+        with self._lock:
+            self.lab.axes = self.lab.axes.with_(**axes)
+            self._refresh()
+
+    def open_spaces(self, title: str) -> None:
+        """Go on with other spaces, by their title in the menu; what was drawn and trained of the present ones is kept
+        for when they are opened again, and what is being trained stops."""
+        spaces = lab_spaces.offered()
+        if title not in self._labs and title not in spaces:
+            raise ConfigError(f"The menu has {', '.join(self._titles)}, but no {quoted(title)}.")
+        with self._lock:
+            self.stop()
+            self._close_explorer()
+            if title not in self._labs:
+                self._labs[title] = Lab(spaces[title], task=self.lab.now.task)
+            self.lab = self._labs[title]
+            self._refresh(f"{title}: {len(self.lab.nets)} nets drawn.")
+
+    @property
+    def _titles(self) -> list[str]:
+        """What the menu offers, a person's own spaces first."""
+        offered = lab_spaces.offered()
+        return [*(title for title in self._labs if title not in offered), *offered]
 
     def undo(self) -> None:
         """Take back what was set last."""
@@ -291,13 +321,14 @@ class DesignLab(anywidget.AnyWidget):
             if self._stopped or not self.lab.jobs:
                 self._end()
                 return False
-            number, task = self.lab.jobs[0]
+            lab = self.lab  # another may be opened meanwhile
+            number, task = lab.jobs[0]
         try:
-            row = self.lab.train(number, task, self._tell)
+            row = lab.train(number, task, self._tell)
         except KeyboardInterrupt:  # it was told to stop; perhaps to go on with others since
             return True
         with self._lock:
-            self.lab.record(number, task, row)
+            lab.record(number, task, row)
             self._done += 1
             self._refresh()
         return True
@@ -319,8 +350,10 @@ class DesignLab(anywidget.AnyWidget):
     def _refresh(self, words: str = "") -> None:
         """Show all as it stands; what has not changed is not sent again."""
         with self._lock, self.hold_sync() if self.comm is not None else contextlib.nullcontext():
-            for name in ("head", "controls", "counts", "nets", "curves", "net"):
+            for name in ("controls", "counts", "nets", "curves", "net"):
                 self.set_trait(name, getattr(lab_shown, name)(self.lab))
+            menu = [{"id": title, "label": title} for title in self._titles]
+            self.head = {**lab_shown.head(self.lab), "spaces": menu}
             self.steps, self.code = present.steps(self.lab.history), self.to_code()
             if words:
                 self.status = words

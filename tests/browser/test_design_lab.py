@@ -111,7 +111,7 @@ def test_dots_by_mouse_and_by_keyboard(opened):
     expect(page.locator(".ck-lab-readout")).to_contain_text("Net 13, AnyNet")
 
     # Tab enters at the chosen one, an arrow goes to the nearest dot on that side, Enter chooses it
-    page.get_by_role("tab", name="Scatter").focus()
+    page.get_by_label("colour").focus()
     page.keyboard.press("Tab")
     expect(dots.nth(7)).to_be_focused()
     for key, axis, sign in (("ArrowRight", 0, 1), ("ArrowUp", 1, -1), ("ArrowLeft", 0, -1), ("ArrowDown", 1, 1)):
@@ -273,3 +273,73 @@ def test_in_jupyterlab_a_net_opens_in_the_explorer_and_comes_back(page, lab, sho
     set_theme(page, DARK)
     expect(page.locator(".classykit-lab .classykit-frame")).to_have_css("color-scheme", "dark")
     page.screenshot(path=shots / "design-lab-jupyterlab.png")
+
+
+def test_other_axes_and_other_spaces(opened, shots):
+    app = filled()
+    page = opened(app)
+    dots = page.get_by_role("listbox", name="Nets").get_by_role("option")
+    plot = page.get_by_role("tabpanel", name="Scatter")
+
+    # by mouse: what is across orders the dots
+    page.get_by_label("across").select_option("depth")
+    expect(plot).to_contain_text("blocks; both axes log")
+    assert app.lab.axes.across == "depth"
+    by_depth = sorted(range(20), key=lambda n: app.lab.nets[n].depth)
+    least, most = box_of(dots.nth(by_depth[0])), box_of(dots.nth(by_depth[-1]))
+    assert least[0] < most[0]
+
+    # what is up, by keyboard: nothing waits at the foot, and the budget lies across
+    page.get_by_label("up", exact=True).focus()
+    page.keyboard.press("m")
+    until(lambda: app.lab.axes.up == "MACs", page)
+    expect(plot).to_contain_text("MACs, millions")
+    band = page.locator(".ck-lab-band").bounding_box()
+    inside = [app.lab.is_inside(net) for net in app.lab.nets]
+    centres = [box_of(dots.nth(n))[1] for n in range(20)]
+    assert [band["y"] - 1 <= y <= band["y"] + band["height"] + 1 for y in centres] == inside
+
+    # what colours stand for: the deepest is the darkest
+    page.get_by_label("colour").select_option("depth")
+    expect(plot).to_contain_text("blocks; squares: AnyNet")
+    squares = page.locator(".ck-lab-dot path").evaluate_all(
+        "all => all.map((path) => path.getAttribute('d').includes('h8v8'))"
+    )
+    assert squares == [net.space == 1 for net in app.lab.nets]
+    fill = "node => getComputedStyle(node.querySelector('path')).fill"
+    pale, dark = (dots.nth(by_depth[n]).evaluate(fill) for n in (0, -1))
+    assert app.nets[by_depth[0]]["shade"] == 0 and app.nets[by_depth[-1]]["shade"] == 1 and pale != dark
+    accessible(page)
+    page.screenshot(path=shots / "lab-axes-light.png", full_page=True)
+    page.get_by_role("tab", name="Table").click()
+    expect(page.get_by_label("colour")).to_be_hidden()
+
+    # other spaces, and back to what was trained
+    page.get_by_label("Spaces", exact=True).select_option("AnyNet")
+    expect(page.get_by_role("region", name="RegNet")).to_have_count(0)
+    assert [net.config["name"] for net in app.lab.nets] == ["anynet"] * 10
+    most_deep = page.get_by_role("slider", name="AnyNet depths, most")
+    most_deep.focus()
+    page.keyboard.press("ArrowRight")
+    until(lambda: app.lab.now.spaces[0].ranges["depths"] == (1, 6), page)
+    page.get_by_label("Spaces", exact=True).select_option("RegNet against AnyNet")
+    expect(page.locator(".ck-lab-totals b").first).to_have_text("16")
+    assert app.error == "" and app.lab.now.spaces[1].ranges["depths"] == (1, 5)
+    accessible(page)
+
+
+def test_other_spaces_stop_what_is_trained(paced, opened):
+    app = ck.design_lab()
+    page = opened(app)
+    first = app.lab
+    page.get_by_role("button", name="Train 20 waiting").click()
+    until(lambda: len(first.errors()) > 1, page)
+    page.get_by_label("Spaces", exact=True).select_option("RegNet")
+    until(lambda: not app.busy, page)
+    trained = len(first.errors())
+    assert 1 < trained < 20 and app.lab is not first and not app.lab.errors() and not first.jobs
+    page.get_by_role("button", name="Train 10 waiting").click()
+    until(lambda: app.lab.errors(), page)
+    assert len(first.errors()) == trained
+    page.get_by_role("button", name="Stop").click()
+    until(lambda: not app.busy, page)

@@ -122,6 +122,37 @@ def test_ranges_budget_and_task_from_the_page(app):
     assert app.steps["undo"] == "RegNet depth 2 – 5"
 
 
+def test_other_axes(app):
+    app.see(across="depth", colour="width")
+    assert [net["x"] for net in app.nets] == [net.depth for net in app.lab.nets]
+    send(app, type="see", what="up", value="parameters")
+    assert [net["y"] for net in app.nets] == [net.params for net in app.lab.nets] and app.error == ""
+    send(app, type="see", what="up", value="depth")
+    assert "up can be error, MACs, parameters, not 'depth'" in app.error
+    with pytest.raises(ConfigError, match="no 'x'"):
+        app.see(x="MACs")
+    assert (app.lab.axes.across, app.lab.axes.up, app.lab.axes.colour) == ("depth", "parameters", "width")
+
+
+def test_other_spaces_and_back_to_what_is_known(quick):
+    own = ck.Space("regnet", depth=(4, 6), w_0=8, w_a=(4.0, 8.0), w_m=2.0, group_width=8, use_se=False)
+    app = ck.design_lab(own, macs=(1e6, 50e6), epochs=1)
+    first, titles = app.lab, [one["id"] for one in app.head["spaces"]]
+    assert titles == ["RegNet, yours", "RegNet against AnyNet", "RegNet", "AnyNet"]
+    app.train()
+    trained = first.errors()
+    send(app, type="open", spaces="RegNet")
+    assert app.error == "" and app.lab is not first and app.head["name"] == "RegNet" and not app.lab.errors()
+    assert app.lab.now.task == first.now.task and app.controls["spaces"][0]["name"] == "RegNet"
+    app.turn("depth", 7)
+    app.open_spaces("RegNet, yours")
+    assert app.lab is first and first.errors() == trained and len(trained) == len(first.nets)
+    app.open_spaces("RegNet")
+    assert app.lab.config["depth"] == 7 and app.steps["undo"] == "depth 7"
+    send(app, type="open", spaces="ResNet")
+    assert "The menu has RegNet, yours, RegNet against AnyNet" in app.error and app.head["name"] == "RegNet"
+
+
 def test_the_explorer_and_back(app):
     send(app, type="key", key="depth", value=5, done=True)
     send(app, type="explore")

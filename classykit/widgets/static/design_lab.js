@@ -32,6 +32,10 @@ function render({ model: lab, el }) {
   const plots = h("div", { class: "ck-lab-plots" }, scatter, edf);
   const views = tabs("What came of it", { Scatter: plots, Table: table });
   views.className = "classykit ck-features ck-lab-views";
+  const tools = h("div", { class: "ck-tools" });
+  views.prepend(h("div", { class: "ck-toolbar" }, /** @type {Element} */ (views.firstChild), tools));
+  plots.addEventListener("ck-shown", () => (tools.hidden = false));
+  table.addEventListener("ck-shown", () => (tools.hidden = true));
   const columns = h("div", { class: "classykit-columns" }, ranges, h("div", { class: "ck-lab-right" }, views, net));
   const back = h("button", { type: "button", class: "ck-button", text: "‹ Back to the lab", on: { click: () => send(model, { type: "back" }) } });
   const alone = h("p", { class: "ck-soft" });
@@ -87,7 +91,7 @@ function render({ model: lab, el }) {
     kernel.close,
     lab_head.render({ model, el: head }),
     lab_ranges.render({ model, el: ranges }),
-    lab_scatter.render({ model, el: scatter }),
+    lab_scatter.render({ model, el: scatter, tools }),
     lab_edf.render({ model, el: edf }),
     lab_table.render({ model, el: table }),
     lab_net.render({ model, el: net }),

@@ -5,8 +5,8 @@
 function render({ model, el }) {
   dress(el, "ck-model-bar");
   el.classList.add("ck-lab-head");
-  const name = h("span", { class: "ck-model-family" });
-  const title = h("div", { class: "ck-lab-title" }, h("b", { text: "Design lab" }), name);
+  const name = choice("Spaces", (spaces) => send(model, { type: "open", spaces }), { hideLabel: true });
+  const title = h("div", { class: "ck-lab-title" }, h("b", { text: "Design lab" }), name.node);
   const [undo, redo] = [step(model, "undo"), step(model, "redo")];
   const facts = h("span", { class: "ck-soft" });
   const marks = h("span", { class: "ck-lab-marks" });
@@ -26,14 +26,14 @@ function render({ model, el }) {
   el.replaceChildren(h("div", { class: "ck-model-row" }, main, totals), box, track);
 
   function update() {
-    const { name: of, facts: words, marks: all, totals: sums, verdict: said } = model.get("head");
-    say(name, of);
+    const { name: of, spaces, facts: words, marks: all, totals: sums, verdict: said } = model.get("head");
+    name.update(spaces, of);
     say(facts, words);
     say(verdict, said);
-    follow(marks, all, (mark) => mark.name, (mark) => {
-      const count = h("b");
-      const node = h("span", { class: "ck-lab-mark-of" }, h("span", { class: `ck-lab-mark ck-lab-${all.indexOf(mark)}`, "aria-hidden": "true" }), `${mark.name} `, count);
-      return { node, update: (now) => say(count, now.count) };
+    follow(marks, all, (mark) => mark.name, ({ name: space }) => {
+      const [sign, count] = [h("span", { "aria-hidden": "true" }), h("b")];
+      const node = h("span", { class: "ck-lab-mark-of" }, sign, `${space} `, count);
+      return { node, update: (now, index) => (put(sign, "class", `ck-lab-mark ck-lab-${index}`), say(count, now.count)) };
     });
     follow(totals, sums, (sum) => sum.label, () => {
       const [value, label] = [h("b"), h("span", { class: "ck-soft ck-small" })];

@@ -84,17 +84,21 @@ function render({ model, el }) {
     else if (model.get("counts").waiting) send(model, { type: "train" });
   });
 
-  /** @type {(space: { name: string }, index: number) => Follower<LabTraits["controls"]["spaces"][0]>} */
-  const card = ({ name }, index) => {
+  /** @type {(space: { name: string }) => Follower<LabTraits["controls"]["spaces"][0]>} */
+  const card = ({ name }) => {
+    let at = 0;
     const note = h("span", { class: "ck-soft ck-small" });
     const ranges = h("div");
+    const mark = h("span", { "aria-hidden": "true" });
     const row = (/** @type {LabRange} */ range) =>
-      rangeRow(name, (low, high, done) => send(model, { type: "range", space: index, key: range.key, low, high, done }));
+      rangeRow(name, (low, high, done) => send(model, { type: "range", space: at, key: range.key, low, high, done }));
     const node = h("section", { class: "ck-lab-space", "aria-label": name },
-      h("div", { class: "ck-lab-space-head" }, h("b", {}, h("span", { class: `ck-lab-mark ck-lab-${index}`, "aria-hidden": "true" }), name), note), ranges);
+      h("div", { class: "ck-lab-space-head" }, h("b", {}, mark, name), note), ranges);
     return {
       node,
-      update(now) {
+      update(now, index) {
+        at = index; // another where other spaces are opened
+        put(mark, "class", `ck-lab-mark ck-lab-${index}`);
         say(note, now.note);
         follow(ranges, now.ranges, (range) => range.key, row);
       },
@@ -103,7 +107,7 @@ function render({ model, el }) {
 
   function update() {
     const now = model.get("controls");
-    follow(spaces, now.spaces, (space) => space.name, (space) => card(space, now.spaces.indexOf(space)));
+    follow(spaces, now.spaces, (space) => space.name, card);
     budget.update(now.budget);
     follow(task, now.task, (one) => one.what, (one) => {
       const list = choice(one.what, (value) => send(model, { type: "task", what: one.what, value }), { hideLabel: true });
