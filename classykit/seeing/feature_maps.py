@@ -92,15 +92,15 @@ def feature_maps(
     if frame is not None and (type(frame) is not int or frame < 0):
         raise ConfigError(f"frame is a whole number from 0, or None for the middle one, not {quoted(frame)}.")
     all_maps, kind, total = _as_maps(features.detach(), known)
-    finite = all_maps if all_maps.sum().isfinite() else all_maps.nan_to_num(0.0, 0.0, 0.0)
+    finite = all_maps if math.isfinite(_alone("sum", all_maps)) else all_maps.nan_to_num(0.0, 0.0, 0.0)
     ranking = _ranking(finite, order)
     chosen = ranking[start : None if count is None else start + count]
     maps = all_maps[chosen].float().cpu()
     bounded = finite[chosen].float().cpu()
     if scale == "shared":
-        limits = torch.stack([finite.amin(), finite.amax()]).float().cpu().expand(len(maps), 2)
+        limits = torch.stack([_alone("amin", finite), _alone("amax", finite)]).float().cpu().expand(len(maps), 2)
     else:
-        limits = torch.stack([bounded.amin((1, 2, 3)), bounded.amax((1, 2, 3))], dim=1)
+        limits = torch.stack([_alone("amin", bounded.flatten(1), 1), _alone("amax", bounded.flatten(1), 1)], dim=1)
     steps = maps.shape[1]
     frame = steps // 2 if frame is None else min(frame, steps - 1)
     return FeatureMaps(maps, frame, chosen.tolist(), limits, total, kind)
@@ -118,6 +118,16 @@ def channel_order(
     return _ranking(maps.nan_to_num(0.0, 0.0, 0.0), order).tolist()
 
 
+def _alone(name: str, x: torch.Tensor, *dim: int) -> torch.Tensor:
+    """A reduction. On the CPU it is NumPy's, which keeps to one thread: torch would do half of so few
+    numbers on another, which a busy machine has yet to wake."""
+    if x.device.type == "cpu" and x.dtype == torch.float32:
+        return torch.as_tensor(getattr(np, name)(x.numpy(), *dim))
+    keys = {"correction": 0} if name == "var" else {}
+    found: torch.Tensor = getattr(torch, name)(x, *dim, **keys)
+    return found
+
+
 def _ranking(maps: torch.Tensor, order: Any) -> torch.Tensor:
     """The numbers of the maps (M, T, H, W) in that order."""
     flat = maps.flatten(1)
@@ -128,7 +138,7 @@ def _ranking(maps: torch.Tensor, order: Any) -> torch.Tensor:
     elif isinstance(order, str) and order in ORDERS:
         if order == "index":
             return torch.arange(len(maps))
-        score = flat.var(1, unbiased=False) if order == "variance" else flat.mean(1)
+        score = _alone("var" if order == "variance" else "mean", flat, 1)
     else:
         raise ConfigError(
             f"order is one of {', '.join(map(repr, ORDERS))}, a map (h, w) or a number for each of the {len(maps)} "

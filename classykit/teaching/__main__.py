@@ -17,9 +17,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("notebooks", nargs="+")
     parser.add_argument("--students", help="a folder for the notebooks with blanks")
     parser.add_argument("--solutions", help="a folder for the notebooks with answers")
+    parser.add_argument("--repository", help="public address that lessons fetch the kit from, in Colab say")
     asked = parser.parse_args(arguments)
     try:
-        written = make(asked.notebooks, asked.students, asked.solutions)
+        written = make(asked.notebooks, asked.students, asked.solutions, asked.repository)
     except ClassyKitError as error:
         print(error, file=sys.stderr)
         return 1

@@ -11,6 +11,9 @@ An exercise is a cell with comments that only the teacher sees, and with the ans
 ``# exercise 4.1: 0.93 ± 0.03`` allows a number to be off. ``# slip 86: That is twice as much.`` answers a mistake that
 many make. A function is tried: ``# exercise 2.2: tried on [7, 3], [2, 1]; [3], [1]``, separated by semicolons, and must
 make of that what the answer's does.
+
+A line ``# install`` becomes one that says how to get the kit or, where lessons have a public address, lines that fetch
+it: a lesson that is opened in Colab comes alone.
 """
 
 from __future__ import annotations
@@ -28,6 +31,18 @@ from classykit.errors import ConfigError, StateError, first_line, quoted
 from classykit.teaching.exercises import FILE, Exercise, Exercises
 
 ANSWER = "# answer"
+INSTALL = "# install"
+
+_BY_HAND = '# Where classykit is not installed: in a clone of its repository, pip install ".[demo]"'
+_FETCHED = """\
+try:
+    import classykit
+except ImportError:  # in Colab, say: the kit and what the lessons need
+    !git clone -q --depth 1 {} classykit-lessons
+    %pip install -q "./classykit-lessons[demo]"
+    %cd -q classykit-lessons/notebooks
+"""
+_ADDRESS = re.compile(r"(https|file)://[\w.@:/~-]+")  # goes to a shell
 
 _EXERCISE = re.compile(r"# exercise (\S+): (.+)")
 _HINT = re.compile(r"# hint: (.+)")
@@ -76,30 +91,36 @@ class Lesson:
             found[told.id] = _exercise(told, cell.source, salt)
         return Exercises(list(found.values()))
 
-    def for_students(self) -> Any:
+    def for_students(self, repository: str | None = None) -> Any:
         """The notebook with answers blanked and outputs cleared."""
-        return self._copy(lambda line: not _of_teacher(line) and not line.rstrip().endswith(ANSWER), clear=True)
+        stays = lambda line: not _of_teacher(line) and not line.rstrip().endswith(ANSWER)  # noqa: E731
+        return self._copy(stays, repository, clear=True)
 
-    def solution(self) -> Any:
+    def solution(self, repository: str | None = None) -> Any:
         """The notebook with answers, and with outputs as they are."""
-        return self._copy(lambda line: not _of_teacher(line), clear=False)
+        return self._copy(lambda line: not _of_teacher(line), repository, clear=False)
 
     def _code(self) -> Iterable[Any]:
         return (cell for cell in self.notebook.cells if cell.cell_type == "code")
 
-    def _copy(self, stays: Callable[[str], bool], clear: bool) -> Any:
+    def _copy(self, stays: Callable[[str], bool], repository: str | None, clear: bool) -> Any:
+        install = _install(repository)
         made = copy.deepcopy(self.notebook)
         for cell in made.cells:
             if cell.cell_type != "code":
                 continue
-            cell.source = "\n".join(line for line in cell.source.split("\n") if stays(line))
+            lines = (install if line.strip() == INSTALL else line for line in cell.source.split("\n") if stays(line))
+            cell.source = "\n".join(lines)
             if clear:
                 cell.outputs, cell.execution_count = [], None
         return made
 
 
 def make(
-    notebooks: Iterable[str | Path], students: str | Path | None = None, solutions: str | Path | None = None
+    notebooks: Iterable[str | Path],
+    students: str | Path | None = None,
+    solutions: str | Path | None = None,
+    repository: str | None = None,
 ) -> list[Path]:
     """Write what comes from teachers' notebooks; returns the paths that were written.
 
@@ -107,11 +128,14 @@ def make(
         notebooks: the teachers', in one folder: beside them goes the file of exercises.
         students: a folder for the notebooks with blanks; with the file of exercises, too.
         solutions: a folder for those with answers.
+        repository: public address that lessons fetch the kit from, where it is not installed; of the folder
+            ``notebooks`` in it they read their exercises.
 
     Raises what `Lesson` raises, before anything is written.
     """
     import nbformat
 
+    _install(repository)
     lessons = [Lesson(path) for path in notebooks]
     folders = {lesson.path.resolve().parent for lesson in lessons}
     if len(folders) != 1:
@@ -132,9 +156,18 @@ def make(
             path = Path(folder) / lesson.path.name
             if path.resolve() == lesson.path.resolve():
                 raise ConfigError(f"{path} is the teacher's own notebook: name another folder.")
-            nbformat.write(form(lesson), path)  # type: ignore[no-untyped-call]
+            nbformat.write(form(lesson, repository), path)  # type: ignore[no-untyped-call]
             written.append(path)
     return written
+
+
+def _install(repository: str | None) -> str:
+    """What a line `INSTALL` becomes."""
+    if repository is None:
+        return _BY_HAND
+    if not _ADDRESS.fullmatch(repository):
+        raise ConfigError(f"A repository is an address such as https://github.com/you/kit, not {quoted(repository)}.")
+    return _FETCHED.format(repository)
 
 
 def _order(id: str) -> list[tuple[bool, Any]]:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import anywidget
 import torch
 import traitlets
 
@@ -17,6 +16,7 @@ from classykit.errors import ClassyKitError, ConfigError, quoted
 from classykit.exploring import lab_shown, lab_spaces
 from classykit.exploring.lab import EACH, Lab
 from classykit.widgets import bundle, lifetime, present
+from classykit.widgets.app import App, check_message
 from classykit.widgets.explorer import Explorer
 from classykit.widgets.lab_snapshot import snapshot
 from classykit.widgets.worker import Worker
@@ -25,10 +25,9 @@ log = logging.getLogger(__name__)
 
 _PARTS = ("lab_head", "lab_ranges", "lab_scatter", "lab_edf", "lab_table", "lab_line", "lab_net", "code_view")
 _TOLD = 0.2  # seconds between two moves of the progress bar
-_PAGES = 16  # that are told what was answered
 
 
-class DesignLab(anywidget.AnyWidget):
+class DesignLab(App):
     """The app over one or two design spaces; what is done in it can be done from Python, too.
 
     Attributes: ``lab``, all that is on the screen as a plain object (`classykit.exploring.lab.Lab`); ``explorer``, the
@@ -44,12 +43,6 @@ class DesignLab(anywidget.AnyWidget):
     _esm = bundle.module("design_lab", _PARTS)
     _css = bundle.style("design_lab", ("explorer", "model_bar", "views", *_PARTS))
 
-    status = traitlets.Unicode(help="what is going on, announced politely").tag(sync=True)
-    error = traitlets.Unicode(help="what went wrong, in plain words; empty hides it").tag(sync=True)
-    busy = traitlets.Bool(False, help="whether something is trained").tag(sync=True)
-    progress = traitlets.Float(-1.0, help="0 to 1").tag(sync=True)
-    answered = traitlets.Dict(help="{page: number of the last of its messages that was answered}").tag(sync=True)
-    steps = traitlets.Dict(help="words of what was set, at: which holds, undo, redo").tag(sync=True)
     code = traitlets.Unicode(help="the same in Python").tag(sync=True)
     inside = traitlets.Unicode(help="id of the Explorer that is open within; empty for none").tag(sync=True)
     head = traitlets.Dict(help="name, spaces to choose from, facts, totals, verdict").tag(sync=True)
@@ -244,9 +237,7 @@ class DesignLab(anywidget.AnyWidget):
         with self._lock:
             self.error, self._answering = "", True
             try:
-                odd = [name for name, of in holds.items() if type(message.get(name)) is not of]
-                if odd:
-                    raise ClassyKitError(f"The page sent {quoted(kind)} without a proper {quoted(odd[0])}.")
+                check_message(kind, holds, message)
                 act(message)
             except ClassyKitError as error:
                 if kind != "key":  # which says it beside the key
@@ -257,10 +248,7 @@ class DesignLab(anywidget.AnyWidget):
             finally:
                 self._answering = False
                 self._refresh()
-                page, asked = message.get("page"), message.get("asked")
-                if isinstance(page, str) and type(asked) is int:
-                    others = [(other, n) for other, n in self.answered.items() if other != page]
-                    self.answered = dict([*others, (page, asked)][-_PAGES:])
+                self._was_answered(message)
         self._go()
 
     def _budget(self, message: dict[str, Any]) -> None:

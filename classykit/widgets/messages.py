@@ -17,12 +17,11 @@ from classykit.exploring.scene import SORTS
 from classykit.images import load_image
 from classykit.seeing.feature_maps import SCALES
 from classykit.widgets import lifetime
+from classykit.widgets.app import check_message
 from classykit.widgets.composing import Composing
 
 # what takes another thing on the screen, so that an answer still under way would be of the old
 SUPERSEDING = frozenset({"choose", "compare_first", "step", "undo", "redo", "image", "upload", "device"})
-
-_PAGES = 16  # that are told what was answered: an app may stand on several
 
 
 class Messages(Composing):
@@ -89,17 +88,15 @@ class Messages(Composing):
 
     def _answer(self, kind: str, message: dict[str, Any], buffers: list[Any]) -> None:
         holds, act = self._acts[kind]
-        odd = [name for name, of in holds.items() if type(message.get(name)) is not of]
+
+        def checked() -> None:
+            check_message(kind, holds, message)
+            act(message, buffers)
+
         try:
-            if odd:
-                self._act(lambda: _refuse_message(kind, odd[0], message))
-            else:
-                self._act(lambda: act(message, buffers))
+            self._act(checked)
         finally:
-            page, asked = message.get("page"), message.get("asked")
-            if isinstance(page, str) and type(asked) is int:
-                others = [(other, n) for other, n in self.answered.items() if other != page]
-                self.answered = dict([*others, (page, asked)][-_PAGES:])
+            self._was_answered(message)
 
     def _act_in_pane(self, act: Callable[[dict[str, Any]], Any], message: dict[str, Any], _: list[Any]) -> None:
         try:
@@ -195,9 +192,3 @@ class Messages(Composing):
             raise ConfigError(f"Maps are sorted by {', '.join(SORTS)} and scaled by {', '.join(SCALES)}.")
         scene.order, scene.scale, scene.offset = order, scale, max(0, offset)
         self._refresh()
-
-
-def _refuse_message(kind: str, lacks: str, message: Mapping[str, Any]) -> None:
-    raise ConfigError(
-        f"The page sent {quoted(kind)} without a proper {quoted(lacks)}: {quoted(str(message.get(lacks))[:40])}."
-    )

@@ -22,6 +22,16 @@ def heads(scene: Scene) -> dict[str, Any]:
     return {"own": _own_classifier(scene), "attached": attached, "kinds": kinds}
 
 
+def untrained(scene: Scene) -> list[str]:
+    """Of the attached heads those that have learnt nothing yet."""
+    return [id for id, (_, head) in scene.subject.heads().items() if _is_untrained(scene, head)]
+
+
+def _is_untrained(scene: Scene, head: ClassyHead) -> bool:
+    running = scene.subject.head_with_weights(head.unique_id)
+    return any(True for _ in head.parameters()) and (running is None or running.is_untrained)
+
+
 def _own_classifier(scene: Scene) -> dict[str, Any] | None:
     """The block that makes classes of features, where the model has one itself."""
     blocks = [block for block in scene.inspection.classifier if not block.is_head]
@@ -37,16 +47,15 @@ def _own_classifier(scene: Scene) -> dict[str, Any] | None:
 
 
 def _attached(scene: Scene, block: str, head: ClassyHead) -> dict[str, Any]:
-    gave, running = scene.given.get(head.unique_id), scene.subject.head_with_weights(head.unique_id)
-    untrained = any(True for _ in head.parameters()) and (running is None or running.is_untrained)
-    labels = None if untrained else scene.subject.model.labels  # which its classes are not, by chance as many
+    gave, new = scene.given.get(head.unique_id), _is_untrained(scene, head)
+    labels = None if new else scene.subject.model.labels  # which its classes are not, by chance as many
     bars, note = given(head, gave, labels) if isinstance(gave, torch.Tensor) else ([], "")
     return {
         "id": head.unique_id,
         "block": block,
         "title": (head.registered_name or type(head).__name__).replace("_", " "),
         "classes": f"{head.num_classes} classes" if head.num_classes else "",
-        "untrained": untrained,
+        "untrained": new,
         "bars": bars,
         "note": note,
         "keys": [key_state(c) for c in head_controls(head) if head.config["name"] != "identity"],

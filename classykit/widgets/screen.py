@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import anywidget
 import traitlets
 from PIL import Image
 
@@ -24,6 +23,7 @@ from classykit.exploring.scene import Scene
 from classykit.inspecting.inspection import Inspection
 from classykit.models.classy_model import ClassyModel
 from classykit.widgets import present, present_heads
+from classykit.widgets.app import App
 from classykit.widgets.worker import Cancelled, Worker
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def same(old: Any, new: Any) -> bool:
         return False
 
 
-class Screen(anywidget.AnyWidget):
+class Screen(App):
     """A scene as a widget: what the browser is shown of it, and what is said while something is under way."""
 
     config = said_safely(traitlets.Dict)(help="the model's config, heads included")
@@ -68,11 +68,6 @@ class Screen(anywidget.AnyWidget):
     budget = said_safely(traitlets.Dict)(Budget().values, help="limits: params, macs, memory; batch, mode")
 
     # What is on the screen, in finished words and figures. A trait each, so that a click sends only what it changes.
-    status = traitlets.Unicode(help="what is going on, announced politely").tag(sync=True)
-    error = traitlets.Unicode(help="what went wrong, in plain words; empty hides it").tag(sync=True)
-    busy = traitlets.Bool(False, help="whether something is under way").tag(sync=True)
-    answered = traitlets.Dict(help="{page: number of the last of its messages that was answered}").tag(sync=True)
-    progress = traitlets.Float(-1.0, help="0 to 1, or -1 where nobody knows").tag(sync=True)
     bar_state = traitlets.Dict(help="name, family, groups, trained, facts, devices, totals, ...").tag(sync=True)
     map_state = traitlets.Dict(help="input, blocks, color_by, colors, sizes").tag(sync=True)
     thumbnail = traitlets.Unicode(help="the input as a data URL; empty for none").tag(sync=True)
@@ -98,7 +93,6 @@ class Screen(anywidget.AnyWidget):
     models = traitlets.List(traitlets.Dict(), help="the models to choose from: name, family, kinds, ...").tag(sync=True)
     heads = traitlets.Dict(help="own: the model's classifier; attached; kinds: the keys of each").tag(sync=True)
     design = traitlets.Dict(help="family, name, keys as controls, changed: how many differ").tag(sync=True)
-    steps = traitlets.Dict(help="words of what was done, at: which is on the screen, undo, redo").tag(sync=True)
 
     # The app was five widgets once: scripts of that time reach them by these names.
     _bar = _map = _panel = _view = property(lambda self: self)
@@ -216,7 +210,9 @@ class Screen(anywidget.AnyWidget):
             self._show_pane(pane, state)
             self.bar_state = present.bar(scene, Budget(**self.budget), self._peak)
             self.models = self._once(present.models, self._own, of=(subject, tuple(self._own)))
-            self.heads = present_heads.heads(scene)
+            untrained = tuple(present_heads.untrained(scene))
+            said = subject, scene.inspection, scene.last, scene.given, scene.labels, untrained
+            self.heads = self._once(present_heads.heads, scene, of=said)
             on_map = subject, scene.inspection, scene.profile, scene.knows, tuple(scene.ablated)
             self.map_state, self.selected = self._once(present.block_map, scene, of=on_map), scene.block
             self.panel_state, self.code, self.steps = present.panel(scene), self.to_code(), present.steps(self._history)

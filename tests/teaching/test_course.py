@@ -1,5 +1,6 @@
 """The lessons: students' notebooks come from the teachers', and the answers there are right."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -13,6 +14,8 @@ from classykit.teaching.exercises import FILE
 from classykit.teaching.lesson import Lesson
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+SITE = (NOTEBOOKS.parent / ".ci" / "site" / "mkdocs.yml").read_text(encoding="utf-8")
+REPOSITORY = re.search(r"^  repository: (?:null|(\S+))$", SITE, re.MULTILINE)[1]
 TEACHERS = sorted((NOTEBOOKS / "teacher").glob("*.ipynb"))
 
 
@@ -36,7 +39,7 @@ def threads():
 class TestALesson:
     def test_the_students_notebook_comes_from_it(self, path):
         students = nbformat.read(NOTEBOOKS / path.name, as_version=4)
-        assert sources(students) == sources(Lesson(path).for_students())
+        assert sources(students) == sources(Lesson(path).for_students(REPOSITORY))
         for folder in (NOTEBOOKS, path.parent):
             sheet = Exercises.load(folder / FILE)
             found = dict(Lesson(path).exercises(sheet))

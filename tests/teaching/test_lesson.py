@@ -2,6 +2,7 @@
 
 import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from classykit.errors import ConfigError, StateError
@@ -54,6 +55,30 @@ def test_three_notebooks_of_one(tmp_path):
         sheet = Exercises.load(folder / FILE)
         assert sheet["2.1"].judge(42.5).right and sheet["2.1"].judge(86).words == "Twice as much."
         assert sheet["2.2"].judge(lambda w, h: w * h).right and not sheet["2.2"].judge(lambda w, h: 6).right
+
+
+ADDRESS = "https://github.com/somebody/kit"
+
+
+@pytest.mark.parametrize("repository", [None, ADDRESS])
+def test_a_lesson_says_how_to_get_the_kit_or_fetches_it(repository, tmp_path):
+    source = written(tmp_path, "# install\nimport math\n\nhalf = math.pi / 2")
+    make([source], tmp_path / "handout", tmp_path / "solved", repository)
+    for folder in ("handout", "solved"):
+        cell = sources(tmp_path / folder / "02.ipynb")[1]
+        names = {"get_ipython": lambda: pytest.fail("it fetches what is there")}
+        exec(TransformerManager().transform_cell(cell), names)  # as Jupyter runs it
+        assert names["half"] > 1.5
+        assert ("pip install" in cell) and ("# install" not in cell)
+        assert (f"git clone -q --depth 1 {ADDRESS} " in cell) == (repository is not None)
+
+
+@pytest.mark.parametrize("repository", ["github.com/somebody/kit", "https://a.b/c; rm -rf ~", "https://a.b/c\nx", ""])
+def test_what_is_no_address_never_reaches_a_shell(repository, tmp_path):
+    source = written(tmp_path, "# install\n")
+    with pytest.raises(ConfigError, match="A repository is an address"):
+        make([source], tmp_path / "handout", repository=repository)
+    assert [path.name for path in tmp_path.iterdir()] == [source.name]
 
 
 def test_the_file_changes_only_where_the_exercises_do(tmp_path):
