@@ -24,9 +24,9 @@ def resolve_block(root: nn.Module, listed: Mapping[str, str], name: str) -> tupl
     candidates or the nearest names.
     """
     shown, path = _resolve(root, listed, name)
-    parts, modules = path.split("."), dict(root.named_modules())
+    parts = path.split(".") if path else []
     for i in range(len(parts) + 1):
-        if is_scripted(modules[".".join(parts[:i])]):
+        if is_scripted(root.get_submodule(".".join(parts[:i]))):
             inside = f"is in {quoted('.'.join(parts[:i]) or 'the model')}, which" if i < len(parts) else "is what"
             raise BlockError(
                 f"{name!r} {inside} was scripted or traced (torch.jit): that runs as one and cannot be watched. Use "

@@ -14,6 +14,7 @@ from classykit.features import MAP2D, MAP3D, SEQUENCE, TOKENS, Features
 
 ORDERS = ("variance", "mean", "index")
 SCALES = ("map", "shared")
+_TORCH = {"var": {"correction": 0}}  # as NumPy has it
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,8 @@ def feature_maps(
     finite = all_maps if math.isfinite(_alone("sum", all_maps)) else all_maps.nan_to_num(0.0, 0.0, 0.0)
     ranking = _ranking(finite, order)
     chosen = ranking[start : None if count is None else start + count]
-    maps = all_maps[chosen].float().cpu()
-    bounded = finite[chosen].float().cpu()
+    maps = _alone("take", all_maps, chosen)
+    bounded = maps if finite is all_maps else _alone("take", finite, chosen)
     if scale == "shared":
         limits = torch.stack([_alone("amin", finite), _alone("amax", finite)]).float().cpu().expand(len(maps), 2)
     else:
@@ -118,14 +119,19 @@ def channel_order(
     return _ranking(maps.nan_to_num(0.0, 0.0, 0.0), order).tolist()
 
 
-def _alone(name: str, x: torch.Tensor, *dim: int) -> torch.Tensor:
-    """A reduction. On the CPU it is NumPy's, which keeps to one thread: torch would do half of so few
-    numbers on another, which a busy machine has yet to wake."""
-    if x.device.type == "cpu" and x.dtype == torch.float32:
-        return torch.as_tensor(getattr(np, name)(x.numpy(), *dim))
-    keys = {"correction": 0} if name == "var" else {}
-    found: torch.Tensor = getattr(torch, name)(x, *dim, **keys)
-    return found
+def _alone(what: str, x: torch.Tensor, of: Any = None) -> torch.Tensor:
+    """A reduction over all, or over a dimension, or "take": some of the maps, as float32 on the CPU.
+
+    Of what is there already it is NumPy's, which keeps to one thread: torch would do half of so few numbers on another,
+    which a busy machine has yet to wake. That takes longer than all the rest.
+    """
+    if x.device.type != "cpu" or x.dtype != torch.float32:
+        if what == "take":
+            return x[of].float().cpu()
+        found: torch.Tensor = getattr(torch, what)(x, *[] if of is None else [of], **_TORCH.get(what, {}))
+        return found
+    numbers = x.numpy()
+    return torch.as_tensor(numbers[of.numpy()] if what == "take" else getattr(np, what)(numbers, of))
 
 
 def _ranking(maps: torch.Tensor, order: Any) -> torch.Tensor:
