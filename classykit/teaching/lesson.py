@@ -35,10 +35,10 @@ INSTALL = "# install"
 
 _BY_HAND = '# Where classykit is not installed: in a clone of its repository, pip install ".[demo]"'
 _FETCHED = """\
-try:
-    import classykit
-except ImportError:  # in Colab, say: the kit and what the lessons need
-    !git clone -q --depth 1 {} classykit-lessons
+import pathlib
+
+if not pathlib.Path("exercises.json").exists():  # the lesson is alone, in Colab say: the kit and what lessons need
+    !test -d classykit-lessons || git clone -q --depth 1 {} classykit-lessons
     %pip install -q "./classykit-lessons[demo]"
     %cd -q classykit-lessons/notebooks
 """

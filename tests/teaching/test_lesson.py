@@ -1,5 +1,7 @@
 """classykit.teaching.lesson: from one notebook the students', the solution and the exercises."""
 
+from unittest.mock import Mock
+
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
@@ -61,16 +63,25 @@ ADDRESS = "https://github.com/somebody/kit"
 
 
 @pytest.mark.parametrize("repository", [None, ADDRESS])
-def test_a_lesson_says_how_to_get_the_kit_or_fetches_it(repository, tmp_path):
+def test_a_lesson_says_how_to_get_the_kit_or_fetches_it(repository, tmp_path, monkeypatch):
     source = written(tmp_path, "# install\nimport math\n\nhalf = math.pi / 2")
     make([source], tmp_path / "handout", tmp_path / "solved", repository)
     for folder in ("handout", "solved"):
         cell = sources(tmp_path / folder / "02.ipynb")[1]
+        monkeypatch.chdir(tmp_path / folder)
         names = {"get_ipython": lambda: pytest.fail("it fetches what is there")}
         exec(TransformerManager().transform_cell(cell), names)  # as Jupyter runs it
         assert names["half"] > 1.5
         assert ("pip install" in cell) and ("# install" not in cell)
         assert (f"git clone -q --depth 1 {ADDRESS} " in cell) == (repository is not None)
+
+        # where it is alone, the kit and the lessons' files are fetched, and the lesson goes on beside them
+        (tmp_path / "alone").mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / "alone")
+        shell = Mock()
+        exec(TransformerManager().transform_cell(cell), {"get_ipython": Mock(return_value=shell)})
+        ran = [call.args[0].split()[0] for call in shell.method_calls]
+        assert ran == (["test", "pip", "cd"] if repository else [])
 
 
 @pytest.mark.parametrize("repository", ["github.com/somebody/kit", "https://a.b/c; rm -rf ~", "https://a.b/c\nx", ""])
