@@ -183,6 +183,7 @@ function render({ model, el, tools, picture }) {
         const [from, colours] = [startOf(features, index), coloursOf(maps[index])];
         const end = isVector() ? values : out.length;
         for (let i = 0; i < end; i++) out[i] = colours[numbers[from + i] >> 8];
+        out.fill(0, end);
       },
     });
   }

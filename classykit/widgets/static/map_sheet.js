@@ -16,7 +16,7 @@ function render({ grid, cells }) {
   let places = null; // of the cells, in pixels of the sheet
   let corners = new Path2D();
   /** @type {Map<string, CanvasRenderingContext2D | null>} */
-  const strips = new Map(); // of maps one below the other, in their own size; kept, as they are dear to make
+  const pads = new Map(); // where a map is painted in its own size; kept, as they are dear to make
   /** @type {MapSheet | null} */
   let last = null;
 
@@ -39,31 +39,32 @@ function render({ grid, cells }) {
   }
 
   /** @type {(width: number, height: number) => CanvasRenderingContext2D | null} */
-  function strip(width, height) {
+  function pad(width, height) {
     const size = `${width} ${height}`;
-    const known = strips.get(size);
+    const known = pads.get(size);
     if (known) return known;
-    if (strips.size >= KEPT) strips.delete([...strips.keys()][0]);
+    if (pads.size >= KEPT) pads.delete([...pads.keys()][0]);
     const fresh = h("canvas", { width, height }).getContext("2d", { willReadFrequently: true });
-    strips.set(size, fresh);
+    pads.set(size, fresh);
     return fresh;
   }
 
   function draw() {
     if (!last) return;
     if (!places) measure(); // which lays the page out
-    const { width, height, count, color } = last;
-    const [pen, maps] = [canvas.getContext("2d", { willReadFrequently: true }), strip(width, height * count)];
-    if (!pen || !maps || !places) return;
-    const image = maps.createImageData(width, height * count);
-    const numbers = new Uint32Array(image.data.buffer);
-    const size = width * height;
-    for (let i = 0; i < count; i++) color(i, numbers.subarray(i * size, (i + 1) * size));
-    maps.putImageData(image, 0, 0);
+    const { width, height, color } = last;
+    const [pen, one] = [canvas.getContext("2d", { willReadFrequently: true }), pad(width, height)];
+    if (!pen || !one || !places) return;
+    const image = one.createImageData(width, height);
+    const colours = new Uint32Array(image.data.buffer);
     pen.clearRect(0, 0, canvas.width, canvas.height);
     // Small maps show their cells; large ones are drawn smaller than they are, where leaving cells out would flicker.
     pen.imageSmoothingEnabled = width > 80;
-    places.forEach((place, i) => pen.drawImage(maps.canvas, 0, i * height, width, height, place.x, place.y, place.width, place.height));
+    places.forEach((place, i) => {
+      color(i, colours);
+      one.putImageData(image, 0, 0);
+      pen.drawImage(one.canvas, place.x, place.y, place.width, place.height);
+    });
     pen.globalCompositeOperation = "destination-out";
     pen.fill(corners, "evenodd");
     pen.globalCompositeOperation = "source-over";
