@@ -131,7 +131,8 @@ def _alone(what: str, x: torch.Tensor, of: Any = None) -> torch.Tensor:
         found: torch.Tensor = getattr(torch, what)(x, *[] if of is None else [of], **_TORCH.get(what, {}))
         return found
     numbers = x.numpy()
-    return torch.as_tensor(numbers[of.numpy()] if what == "take" else getattr(np, what)(numbers, of))
+    made = numbers[of.numpy()] if what == "take" else getattr(np, what)(numbers, of)
+    return torch.from_numpy(np.asarray(made))  # here, wherever tensors are made by default
 
 
 def _ranking(maps: torch.Tensor, order: Any) -> torch.Tensor:

@@ -4,6 +4,7 @@ import re
 import time
 
 import pytest
+from bare import until
 from lab import COLOURS, DARK, check, kernel_eval, run_all, set_theme, watched_page
 from marimo_server import Marimo
 from playwright.sync_api import expect
@@ -150,6 +151,7 @@ def test_a_person_s_first_five_minutes(front, request, shots):
     slider.press("End")
     expect(planes).to_have_value("256")
     expect(app.get_by_role("status").first).to_contain_text("init_planes = 256: 179 M parameters")
+    until(lambda: ask(h="app.history[-1]") == {"h": "init_planes 1 → 256"}, page)  # a step once it rests
     assert ask(c="app.config", h="app.history[-2:]") == {
         "c": {"name": "resnet18", "init_planes": 256}, "h": ["init_planes 64 → 1", "init_planes 1 → 256"],
     }  # fmt: skip
