@@ -24,16 +24,15 @@ def resolve_block(root: nn.Module, listed: Mapping[str, str], name: str) -> tupl
     candidates or the nearest names.
     """
     shown, path = _resolve(root, listed, name)
-    parts = path.split(".") if path else []
-    module, i = root, 0
-    while i < len(parts) or is_scripted(module):
+    parts, module = path.split(".") if path else [], root
+    for i, part in enumerate([*parts, ""]):
         if is_scripted(module):
             inside = f"is in {quoted('.'.join(parts[:i]) or 'the model')}, which" if i < len(parts) else "is what"
             raise BlockError(
                 f"{name!r} {inside} was scripted or traced (torch.jit): that runs as one and cannot be watched. Use "
                 f"the nn.Module that it was made of, or a block around it."
             )
-        module, i = module.get_submodule(parts[i]), i + 1
+        module = module.get_submodule(part)
     return shown, path
 
 

@@ -93,7 +93,10 @@ class Lesson:
 
     def for_students(self, repository: str | None = None) -> Any:
         """The notebook with answers blanked and outputs cleared."""
-        stays = lambda line: not _of_teacher(line) and not line.rstrip().endswith(ANSWER)  # noqa: E731
+
+        def stays(line: str) -> bool:
+            return not _of_teacher(line) and not line.rstrip().endswith(ANSWER)
+
         return self._copy(stays, repository, clear=True)
 
     def solution(self, repository: str | None = None) -> Any:
@@ -128,8 +131,8 @@ def make(
         notebooks: the teachers', in one folder: beside them goes the file of exercises.
         students: a folder for the notebooks with blanks; with the file of exercises, too.
         solutions: a folder for those with answers.
-        repository: public address that lessons fetch the kit from, where it is not installed; of the folder
-            ``notebooks`` in it they read their exercises.
+        repository: public address that a lesson fetches the kit from, where it is alone; it goes on in the folder
+            ``notebooks`` there, beside its exercises.
 
     Raises what `Lesson` raises, before anything is written.
     """

@@ -2,6 +2,7 @@
 
 import pytest
 
+import classykit as ck
 from classykit.errors import ConfigError
 from classykit.exploring import lab_axes, lab_shown
 from classykit.exploring.lab import Lab, Task
@@ -19,15 +20,15 @@ def test_what_cannot_be_shown_is_refused(what, value):
     assert axes == Axes("MACs", "error", "space")
 
 
-def test_every_measure_is_the_models_own():
-    lab = Lab()
-    for net in (lab.nets[0], lab.nets[-1]):
-        model = build_model(net.config, device="meta")
-        blocks = [name for name in model.block_names if name != "stem"]
-        assert lab_axes.figure(net, "depth") == len(blocks)
-        assert lab_axes.figure(net, "width") == model.block_features(blocks)[blocks[-1]].channels
-        assert lab_axes.figure(net, "parameters") == net.params == sum(p.numel() for p in model.parameters())
-        assert lab_axes.figure(net, "MACs") == net.macs
+@pytest.mark.parametrize("number", [0, -1])
+def test_every_measure_is_the_models_own(number):
+    net = Lab().nets[number]
+    model = build_model(net.config, device="meta")
+    blocks = [name for name in model.block_names if name != "stem"]
+    assert lab_axes.figure(net, "depth") == len(blocks)
+    assert lab_axes.figure(net, "width") == model.block_features(blocks)[blocks[-1]].channels
+    assert lab_axes.figure(net, "parameters") == net.params == sum(p.numel() for p in model.parameters())
+    assert lab_axes.figure(net, "MACs") == net.macs == ck.inspect(model, (3, 32, 32)).macs
 
 
 def test_shades_go_from_the_least_to_the_most():
